@@ -1,0 +1,124 @@
+"""What travels between clients and silos: one blob of bytes for a batch there, one for the replies back.
+
+The encoding is MessagePack, arrays instead of objects; both ends run the same release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+
+class CommandEnvelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A command on its way to an actor.
+
+    Attributes:
+        category, key: the actor it is for.
+        command: its name, as in URLs.
+        data: its fields as JSON text.
+        expected_version: version that the actor must have, 0 = must not exist, None = any.
+        deadline: Unix time in seconds after which it must not be decided any more.
+        by: who sent it, from a verified token or the program's own name.
+        request_id: of the request that carried it, for people.
+    """
+
+    category: str
+    key: str
+    command: str
+    data: str
+    command_id: UUID
+    expected_version: int | None
+    deadline: float
+    by: str
+    request_id: str
+
+
+class EventOut(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An event as a reply shows it; `data` is JSON text."""
+
+    type: str
+    version: int
+    data: str
+
+
+class Done(msgspec.Struct, frozen=True, array_like=True, tag="done", gc=False):
+    """The command is true now and what it wrote is durable.
+
+    Attributes:
+        version: of the actor after the command.
+        events: what the command appended, none when it was already true.
+        partition, position: everything this reply says is in the log up to here.
+        replayed: an earlier delivery of the same command did it.
+    """
+
+    version: int
+    events: tuple[EventOut, ...]
+    partition: int
+    position: int
+    replayed: bool
+
+
+class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused", gc=False):
+    """A rule of the domain forbids it; see `actors.errors.Rejected`."""
+
+    code: str
+    message: str
+    absent: bool
+
+
+class Mismatch(msgspec.Struct, frozen=True, array_like=True, tag="mismatch", gc=False):
+    """The actor is at another version than expected."""
+
+    actual: int
+
+
+class Reused(msgspec.Struct, frozen=True, array_like=True, tag="reused", gc=False):
+    """The command id was used for another command."""
+
+
+class Invalid(msgspec.Struct, frozen=True, array_like=True, tag="invalid", gc=False):
+    """Not a command of this actor, or a field does not fit."""
+
+    message: str
+
+
+class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed", gc=False):
+    """The domain code raised; only this command is affected."""
+
+    message: str
+
+
+class Full(msgspec.Struct, frozen=True, array_like=True, tag="full", gc=False):
+    """The queue of the silo is full; nothing was done."""
+
+
+class NotNow(msgspec.Struct, frozen=True, array_like=True, tag="not-now", gc=False):
+    """Nothing was done; the reason may pass. Try again, perhaps at another silo."""
+
+    reason: str
+
+
+Outcome = Done | Refused | Mismatch | Reused | Invalid | Failed | Full | NotNow
+
+
+_encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
+_commands = msgspec.msgpack.Decoder(list[CommandEnvelope])
+_outcomes = msgspec.msgpack.Decoder(list[Outcome])
+
+
+def encode(messages: Sequence[Any]) -> bytes:
+    """One blob for a batch of commands or of outcomes."""
+    return _encoder.encode(messages)
+
+
+def decode_commands(blob: bytes) -> list[CommandEnvelope]:
+    """The commands of a blob, in order. Raises `msgspec.DecodeError` when it is none."""
+    return _commands.decode(blob)
+
+
+def decode_outcomes(blob: bytes) -> list[Outcome]:
+    """The outcomes of a blob, in the order of the commands. Raises `msgspec.DecodeError` when it is none."""
+    return _outcomes.decode(blob)

@@ -1,0 +1,212 @@
+"""The storage boundary: what the rest of the service may ask of the log.
+
+A store is cut into a fixed number of partitions. In each partition positions count 1, 2, 3 … without a gap and
+become visible in that order, so that a reader needs no gap logic. A partition is written by one session at a
+time: taking it over raises its epoch, and every append checks the epochs it was opened with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Protocol
+from uuid import UUID
+from zlib import crc32
+
+
+def stream_name(category: str, key: str) -> str:
+    """The stream of one actor: `customer` and `alice` make `customer-alice`."""
+    return f"{category}-{key}"
+
+
+def partition_of(stream: str, partitions: int) -> int:
+    """The partition that a stream lives in, for ever: 0 … partitions - 1."""
+    return crc32(stream.encode()) % partitions
+
+
+class NewEvent(NamedTuple):
+    """An event to append.
+
+    Attributes:
+        version: 1-based place in the stream; the stream is expected to be at `version - 1`.
+        data, metadata: JSON objects as text.
+        ordinal: 0-based place among the events of its command.
+        fingerprint: digest of the command, to tell a retry from another command under the same id.
+    """
+
+    partition: int
+    stream: str
+    version: int
+    type: str
+    data: str
+    metadata: str
+    command_id: UUID
+    ordinal: int
+    fingerprint: bytes
+
+
+class RecordedEvent(NamedTuple):
+    """An event as stored; see `NewEvent`.
+
+    Attributes:
+        position: 1-based gapless place in the partition.
+        epoch: ownership generation of the partition that wrote it.
+        recorded_at: UTC, by the clock of the database. For people: order is position.
+    """
+
+    partition: int
+    position: int
+    stream: str
+    version: int
+    type: str
+    data: str
+    metadata: str
+    command_id: UUID
+    ordinal: int
+    fingerprint: bytes
+    epoch: int
+    recorded_at: datetime
+
+    @property
+    def category(self) -> str:
+        return self.stream.partition("-")[0]
+
+    @property
+    def key(self) -> str:
+        return self.stream.partition("-")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreInfo:
+    """What makes a store this store.
+
+    Attributes:
+        store_id: made with the store.
+        secret: 32 bytes that sign consistency tokens.
+        partitions: fixed for the life of the store.
+    """
+
+    store_id: UUID
+    secret: bytes
+    partitions: int
+
+
+class StoreError(Exception):
+    """Root of what a store can answer instead of a result.
+
+    ├── StoreUnavailable     no connection, or it broke; an append that was under way is unknown
+    ├── StoreUnsuitable      reachable, but not to be used: settings, version or another partition count
+    ├── Deposed              another session owns a partition of this one; nothing was written
+    ├── CommandIdTaken       a command id of the batch is already in the log; nothing was written
+    └── VersionTaken         a stream or partition is further than the batch believes; nothing was written
+    """
+
+
+class StoreUnavailable(StoreError):
+    """No connection, or it broke. An append that was under way may or may not be in the log."""
+
+
+class StoreUnsuitable(StoreError):
+    """The store can be reached but must not be used; the message says what to change."""
+
+
+class Deposed(StoreError):
+    """Another session has taken over; this one wrote nothing and must answer nothing more."""
+
+
+class CommandIdTaken(StoreError):
+    """At least one command id of the batch is already in the log; nothing of the batch was written."""
+
+
+class VersionTaken(StoreError):
+    """A stream or a partition is further than the batch believes; nothing of the batch was written."""
+
+
+class WriteSession(Protocol):
+    """The right to append to some partitions, until someone takes it over.
+
+    Attributes:
+        epochs: partition → ownership generation of this session.
+        heads: partition → position of its last event, 0 when empty; moves with each append.
+    """
+
+    @property
+    def epochs(self) -> Mapping[int, int]: ...
+
+    @property
+    def heads(self) -> Mapping[int, int]: ...
+
+    async def append(self, events: Sequence[NewEvent]) -> Sequence[int]:
+        """Write all events or none, durably; returns their positions, in the order of `events`.
+
+        At most one append or proof may be under way.
+
+        Raises:
+            Deposed, CommandIdTaken, VersionTaken: nothing was written.
+            StoreUnavailable: all or nothing was written; take over again and look the command ids up.
+        """
+        ...
+
+    async def prove(self, command_ids: Collection[UUID] = ()) -> Mapping[UUID, Sequence[RecordedEvent]]:
+        """Check in the store that this session still owns all its partitions.
+
+        Returns:
+            For each of `command_ids` that is in the log, the events of that command, oldest first.
+
+        Raises:
+            Deposed: it does not.
+            StoreUnavailable: it cannot be said.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give the partitions back. Safe to call twice and on a broken session."""
+        ...
+
+
+class EventStore(Protocol):
+    """The log. All reads see every event that was acknowledged before they began."""
+
+    @property
+    def info(self) -> StoreInfo: ...
+
+    async def take_over(
+        self, silo: str, partitions: Collection[int], *, reclaim: Mapping[int, int] | None = None
+    ) -> WriteSession:
+        """Become the one writer of `partitions`; their epochs go up by one.
+
+        Args:
+            silo: who takes over, for people who look at the ownership table.
+            reclaim: epochs of a session that broke. When given, the partitions are taken only if
+                nobody had them meanwhile; when None a present holder is put out.
+
+        Raises:
+            Deposed: with `reclaim`, somebody else had or has one of them.
+            StoreUnavailable: the store cannot be reached, or a holder could not be put out.
+        """
+        ...
+
+    async def read_stream(
+        self, stream: str, *, after_version: int = 0, limit: int | None = None
+    ) -> Sequence[RecordedEvent]:
+        """One stream, oldest first; empty when it does not exist."""
+        ...
+
+    async def read_streams(self, streams: Collection[str]) -> Mapping[str, Sequence[RecordedEvent]]:
+        """Several whole streams with one query, each oldest first; streams without events are left out."""
+        ...
+
+    async def read_partitions(self, after: Mapping[int, int], *, limit: int) -> Sequence[RecordedEvent]:
+        """The next events of some partitions: partition → position to start behind.
+
+        Returns:
+            At most `limit` events of each partition, ordered by partition and position.
+        """
+        ...
+
+    async def heads(self) -> Mapping[int, int]:
+        """Position of the last event of each partition, 0 when empty."""
+        ...
+
+    async def close(self) -> None: ...
