@@ -1,18 +1,58 @@
-"""Sends commands to silos: many callers, few calls."""
+"""Sends commands to silos: many callers, few calls.
+
+Commands for one silo that are waiting at the same time travel together. An idle lane sends at once; a busy one
+collects until one of its calls is back. So batches form when there is something to batch, and only then.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
-from actors.runtime.wire import CommandEnvelope, Done
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
+
+from actors.errors import (
+    CommandFailed,
+    CommandIdReused,
+    InvalidCommand,
+    OutcomeUnknown,
+    Overloaded,
+    Rejected,
+    Unavailable,
+    WrongExpectedVersion,
+)
+from actors.runtime.lane import Lane, Lost, SiloCall
+from actors.runtime.wire import (
+    CommandEnvelope,
+    Done,
+    Failed,
+    Full,
+    Invalid,
+    Layout,
+    Mismatch,
+    NotNow,
+    Outcome,
+    Refused,
+    Reused,
+    SiloStatus,
+)
+from actors.store.event_store import StoreInfo, partition_of, stream_name
 from actors.store.token import TokenCodec
+
+PROBE_TIMEOUT_S = 2.0
+LAYOUT_FRESH_S = 1.0
 
 
 class CommandSender(Protocol):
     """Where commands go in; the gateway and the Python references use nothing else."""
 
     @property
-    def tokens(self) -> TokenCodec: ...
+    def tokens(self) -> TokenCodec:
+        """Reads and writes the consistency tokens of the store. Raises `Unavailable` before it is known."""
+        ...
 
     async def submit(self, command: CommandEnvelope) -> Done:
         """Send one command and wait for its outcome until the command's deadline.
@@ -27,3 +67,152 @@ class CommandSender(Protocol):
     async def not_ready(self) -> list[str]:
         """Why commands cannot be taken at the moment, one sentence each; empty when they can."""
         ...
+
+
+class Transport(Protocol):
+    """How bytes reach a silo."""
+
+    async def execute(self, silo: int, blob: bytes) -> bytes:
+        """A batch of commands there, outcomes back. Raises `Lost` when no answer came."""
+        ...
+
+    async def layout(self) -> Layout | None:
+        """The layout, from any silo; None when none knows it yet. Raises `Lost` when none answers."""
+        ...
+
+    async def status(self, silo: int) -> SiloStatus:
+        """What a silo says of itself. Raises `Lost` when it does not answer."""
+        ...
+
+
+class Client:
+    """The one way from callers to silos.
+
+    Args:
+        transport: how bytes reach a silo.
+        now: Unix time in seconds, for deadlines.
+    """
+
+    def __init__(self, transport: Transport, *, now: Callable[[], float] = time.time) -> None:
+        self._transport = transport
+        self._now = now
+        self._layout: Layout | None = None
+        self._tokens: TokenCodec | None = None
+        self._lanes: list[Lane] = []
+        self._finding: asyncio.Task[None] | None = None
+        self._layout_until = 0.0
+
+    @property
+    def tokens(self) -> TokenCodec:
+        if self._tokens is None:
+            raise Unavailable("no silo has reached the log yet")
+        return self._tokens
+
+    async def submit(self, command: CommandEnvelope) -> Done:
+        outcome = await self._attempt(command)
+        if isinstance(outcome, NotNow | Lost):
+            outcome = await self._insist(command, outcome)
+        return _done(command, outcome)
+
+    async def not_ready(self) -> list[str]:
+        try:
+            await self._find_layout()
+        except Lost as lost:
+            return [str(lost)]
+        if self._layout is None:
+            return [await self._complaint(0) or "silo/0 has not reached the log yet"]
+        complaints = await asyncio.gather(*(self._complaint(silo) for silo in range(self._layout.silos)))
+        return [complaint for complaint in complaints if complaint]
+
+    async def _complaint(self, silo: int) -> str | None:
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                trouble = (await self._transport.status(silo)).trouble
+        except (Lost, TimeoutError):
+            return f"silo/{silo} does not answer"
+        return None if trouble is None else f"silo/{silo} cannot write: {trouble}"
+
+    async def _attempt(self, command: CommandEnvelope) -> Outcome | Lost:
+        if self._layout is None:
+            try:
+                await self._find_layout()
+            except Lost as lost:
+                return NotNow(str(lost))
+        if self._layout is None:
+            return NotNow("no silo has reached the log yet")
+        stream = stream_name(command.category, command.key)
+        silo = partition_of(stream, self._layout.partitions) % self._layout.silos
+        return await self._lanes[silo].send(command)
+
+    async def _insist(self, command: CommandEnvelope, first: NotNow | Lost) -> Outcome | Lost:
+        """Try again until the deadline. One lost answer makes every later "nothing was done" worthless."""
+        lost = first if isinstance(first, Lost) else None
+
+        async def again() -> Outcome | Lost:
+            nonlocal lost
+            await self._refresh_layout()
+            outcome = await self._attempt(command)
+            lost = outcome if isinstance(outcome, Lost) else lost
+            return outcome
+
+        def give_up(state: RetryCallState) -> bool:
+            return self._now() + state.upcoming_sleep >= command.deadline
+
+        retrying = AsyncRetrying(
+            retry=retry_if_result(lambda outcome: isinstance(outcome, NotNow | Lost)),
+            wait=wait_random_exponential(multiplier=0.05, max=0.5),
+            stop=give_up,
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else first,
+        )
+        outcome: Outcome | Lost = await retrying(again)
+        return lost if lost is not None and isinstance(outcome, NotNow | Full) else outcome
+
+    async def _find_layout(self) -> None:
+        if self._finding is None or self._finding.done():
+            self._finding = asyncio.get_running_loop().create_task(self._ask_layout())
+        await asyncio.shield(self._finding)
+
+    async def _refresh_layout(self) -> None:
+        """Silos may have been started anew with another number of them."""
+        if self._layout is not None and asyncio.get_running_loop().time() > self._layout_until:
+            with suppress(Lost):
+                await self._find_layout()
+
+    async def _ask_layout(self) -> None:
+        self._layout_until = asyncio.get_running_loop().time() + LAYOUT_FRESH_S
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                layout = await self._transport.layout()
+        except TimeoutError as exc:
+            raise Lost("no silo answers") from exc
+        if layout is None or layout == self._layout:
+            return
+        self._layout = layout
+        self._tokens = TokenCodec(StoreInfo(layout.store_id, layout.secret, layout.partitions))
+        self._lanes = [Lane(self._call(silo), self._now) for silo in range(layout.silos)]
+
+    def _call(self, silo: int) -> SiloCall:
+        return lambda blob: self._transport.execute(silo, blob)
+
+
+def _done(command: CommandEnvelope, outcome: Outcome | Lost) -> Done:
+    match outcome:
+        case Done():
+            return outcome
+        case Refused():
+            raise Rejected(outcome.code, outcome.message, outcome.absent)
+        case Mismatch():
+            expected = command.expected_version or 0
+            raise WrongExpectedVersion(stream_name(command.category, command.key), expected, outcome.actual)
+        case Reused():
+            raise CommandIdReused(command.command_id)
+        case Invalid():
+            raise InvalidCommand(outcome.message)
+        case Failed():
+            raise CommandFailed(outcome.message)
+        case Full():
+            raise Overloaded("too many commands are waiting")
+        case NotNow():
+            raise Unavailable(outcome.reason)
+        case Lost():
+            raise OutcomeUnknown(command.command_id, str(outcome))

@@ -101,6 +101,33 @@ class NotNow(msgspec.Struct, frozen=True, array_like=True, tag="not-now", gc=Fal
     reason: str
 
 
+class Layout(msgspec.Struct, frozen=True, array_like=True):
+    """How commands find their silo: partition mod `silos`. See `StoreInfo` for the others."""
+
+    store_id: UUID
+    secret: bytes
+    partitions: int
+    silos: int
+
+
+class SiloStatus(msgspec.Struct, frozen=True, array_like=True):
+    """What people want to know of a silo.
+
+    Attributes:
+        epochs: partition → ownership generation; empty while it owns nothing.
+        queued: unanswered commands.
+        started_at: Unix time in seconds.
+        trouble: why it takes no commands; None when it does.
+    """
+
+    name: str
+    epochs: dict[int, int]
+    activations: int
+    queued: int
+    started_at: float
+    trouble: str | None
+
+
 Outcome = Done | Refused | Mismatch | Reused | Invalid | Failed | Full | NotNow
 
 

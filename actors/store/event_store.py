@@ -99,6 +99,7 @@ class StoreError(Exception):
     ├── StoreUnsuitable      reachable, but not to be used: settings, version or another partition count
     ├── Deposed              another session owns a partition of this one; nothing was written
     ├── CommandIdTaken       a command id of the batch is already in the log; nothing was written
+    ├── Unstorable           an event of the batch cannot be stored as it is; nothing was written
     └── VersionTaken         a stream or partition is further than the batch believes; nothing was written
     """
 
@@ -117,6 +118,10 @@ class Deposed(StoreError):
 
 class CommandIdTaken(StoreError):
     """At least one command id of the batch is already in the log; nothing of the batch was written."""
+
+
+class Unstorable(StoreError):
+    """The store refuses the content of an event; nothing of the batch was written and the session is fine."""
 
 
 class VersionTaken(StoreError):
@@ -143,7 +148,7 @@ class WriteSession(Protocol):
         At most one append or proof may be under way.
 
         Raises:
-            Deposed, CommandIdTaken, VersionTaken: nothing was written.
+            Deposed, CommandIdTaken, Unstorable, VersionTaken: nothing was written.
             StoreUnavailable: all or nothing was written; take over again and look the command ids up.
         """
         ...

@@ -1,0 +1,72 @@
+"""Commands inside a silo, from their arrival to their answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from actors.runtime.activation import Activation
+from actors.runtime.turn import Turn
+from actors.runtime.wire import CommandEnvelope, Done, Outcome
+
+
+class Batch:
+    """The commands of one call, and the place where their outcomes gather."""
+
+    def __init__(self, envelopes: Sequence[CommandEnvelope]) -> None:
+        self.deliveries = [Delivery(envelope, self, place) for place, envelope in enumerate(envelopes)]
+        self._outcomes: list[Outcome | None] = [None] * len(self.deliveries)
+        self._missing = len(self.deliveries)
+        self._complete = asyncio.get_running_loop().create_future()
+        if not self._missing:
+            self._complete.set_result(None)
+
+    async def outcomes(self) -> list[Outcome]:
+        """All outcomes, in the order of the commands, once the last is there."""
+        await self._complete
+        return [outcome for outcome in self._outcomes if outcome is not None]
+
+    def answer(self, place: int, outcome: Outcome) -> None:
+        """Set the outcome of one command; only the first counts."""
+        if self._outcomes[place] is not None:
+            return
+        self._outcomes[place] = outcome
+        self._missing -= 1
+        if not self._missing and not self._complete.done():
+            self._complete.set_result(None)
+
+
+class Delivery:
+    """One command, and where its answer goes."""
+
+    __slots__ = ("_batch", "_place", "envelope")
+
+    def __init__(self, envelope: CommandEnvelope, batch: Batch, place: int) -> None:
+        self.envelope = envelope
+        self._batch = batch
+        self._place = place
+
+    def answer(self, outcome: Outcome) -> None:
+        self._batch.answer(self._place, outcome)
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A command that had its turn and waits for the journal."""
+
+    delivery: Delivery
+    activation: Activation[Delivery]
+    turn: Turn
+
+    def release(self, outcome: Outcome, position: int) -> None:
+        """Answer with the outcome of the turn; `position` is where its events, or all before it, end."""
+        if isinstance(outcome, Done):
+            outcome = msgspec.structs.replace(outcome, position=position)
+        self.answer(outcome)
+
+    def answer(self, outcome: Outcome) -> None:
+        self.activation.unsettled -= 1
+        self.delivery.answer(outcome)

@@ -1,0 +1,125 @@
+"""Group commit: one batch is on its way to the log while the next one collects.
+
+An idle journal sends a single command at once; a busy one sends whatever came meanwhile with one statement.
+Nothing leaves the silo before a statement that checked ownership and began after the command arrived: replies
+that wrote nothing ride on the append of their batch, or on a proof of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import NoReturn
+from uuid import UUID
+
+from actors.runtime.delivery import Delivery, Entry
+from actors.runtime.turn import recall
+from actors.store.event_store import RecordedEvent, WriteSession
+
+MAX_ENTRIES = 1_000
+MAX_BYTES = 4 * 1024 * 1024
+PROOF_INTERVAL_S = 3.0
+
+
+class Journal:
+    """The commands of a silo that had their turn and wait for the log.
+
+    Args:
+        again: takes deliveries whose turn must be taken again, in order.
+        moved: called after each commit.
+    """
+
+    def __init__(self, again: Callable[[Sequence[Delivery]], None], moved: Callable[[], None]) -> None:
+        self._again = again
+        self._moved = moved
+        self._waiting: deque[Entry] = deque()
+        self._in_flight: list[Entry] = []
+        self._alone = 0
+        self._filled = asyncio.Event()
+
+    def add(self, entry: Entry) -> None:
+        """Queue an entry; it is committed in the order of these calls."""
+        entry.activation.unsettled += 1
+        self._waiting.append(entry)
+        self._filled.set()
+
+    def withdraw(self) -> tuple[list[Entry], list[Entry]]:
+        """Empty the journal after `run` has raised: the entries that were on their way, and those behind them."""
+        in_flight, waiting = self._in_flight, list(self._waiting)
+        self._in_flight = []
+        self._waiting.clear()
+        self._filled.clear()
+        return in_flight, waiting
+
+    def one_by_one(self, entries: int) -> None:
+        """Commit each of the next `entries` entries alone, to find the one that the log will not take."""
+        self._alone = entries
+
+    async def run(self, session: WriteSession) -> NoReturn:
+        """Commit for ever; an idle journal proves its ownership from time to time.
+
+        Raises:
+            StoreError: as `WriteSession.append` and `WriteSession.prove`; then `withdraw` what is left.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(PROOF_INTERVAL_S):
+                    await self._filled.wait()
+            except TimeoutError:
+                await session.prove()
+                continue
+            self._in_flight = self._take()
+            await self._commit(session)
+
+    def _take(self) -> list[Entry]:
+        limit = 1 if self._alone else MAX_ENTRIES
+        self._alone = max(0, self._alone - 1)
+        count = size = 0
+        for entry in islice(self._waiting, limit):
+            size += sum(len(event.data) for event in entry.turn.events)
+            if count and size > MAX_BYTES:
+                break
+            count += 1
+        taken = [self._waiting.popleft() for _ in range(count)]
+        if not self._waiting:
+            self._filled.clear()
+        return taken
+
+    async def _commit(self, session: WriteSession) -> None:
+        events = [event for entry in self._in_flight for event in entry.turn.events]
+        if events:
+            positions = iter(await session.append(events))
+            self._release_written(session, positions)
+            self._moved()
+        if self._in_flight or not events:
+            found = await session.prove([entry.delivery.envelope.command_id for entry in self._asking()])
+            self._release_asked(session, found)
+
+    def _asking(self) -> list[Entry]:
+        return [entry for entry in self._in_flight if entry.turn.ask_log]
+
+    def _release_written(self, session: WriteSession, positions: Iterator[int]) -> None:
+        for entry in self._in_flight:
+            outcome, events, ask_log = entry.turn
+            if outcome is None or ask_log:
+                continue
+            for _ in events[1:]:
+                next(positions)
+            entry.release(outcome, next(positions) if events else session.heads[entry.activation.partition])
+        self._in_flight = self._asking()
+
+    def _release_asked(self, session: WriteSession, found: Mapping[UUID, Sequence[RecordedEvent]]) -> None:
+        released, self._in_flight = self._in_flight, []
+        retaken = []
+        for entry in released:
+            outcome, envelope = entry.turn.outcome, entry.delivery.envelope
+            written = found.get(envelope.command_id) if entry.turn.ask_log else None
+            if written:
+                entry.answer(recall(entry.activation, envelope, written))
+            elif outcome is not None:
+                entry.release(outcome, session.heads[entry.activation.partition])
+            else:
+                retaken.append(entry.delivery)
+        self._again(retaken)

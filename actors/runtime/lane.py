@@ -1,0 +1,123 @@
+"""The way from one client to one silo: collects commands, sends them together, hands the outcomes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from actors.runtime.wire import CommandEnvelope, Full, NotNow, Outcome, decode_outcomes, encode
+
+MAX_WAITING = 10_000
+MAX_COMMANDS = 512
+MAX_BYTES = 1024 * 1024
+MAX_CALLS = 2
+SWEEP_S = 0.05
+
+SiloCall = Callable[[bytes], Awaitable[bytes]]
+
+
+class Lost(Exception):
+    """No answer came: what was sent may have been done, or may yet be."""
+
+
+@dataclass(slots=True, eq=False)
+class Parcel:
+    """A command on the way, and who waits for it."""
+
+    command: CommandEnvelope
+    answer: asyncio.Future[Outcome | Lost]
+
+
+class Lane:
+    """Commands of one client for one silo.
+
+    Args:
+        call: sends a blob to the silo; raises `Lost` when no answer comes.
+        now: Unix time in seconds, for deadlines.
+    """
+
+    def __init__(self, call: SiloCall, now: Callable[[], float]) -> None:
+        self._call = call
+        self._now = now
+        self._waiting: deque[Parcel] = deque()
+        self._travelling: set[Parcel] = set()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._sweep: asyncio.TimerHandle | None = None
+
+    async def send(self, command: CommandEnvelope) -> Outcome | Lost:
+        """The outcome of one command; `Lost` when its deadline passed without an answer."""
+        if len(self._waiting) >= MAX_WAITING:
+            return Full()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Outcome | Lost] = loop.create_future()
+        self._waiting.append(Parcel(command, answer))
+        if len(self._waiting) == 1 and len(self._calls) < MAX_CALLS:
+            loop.call_soon(self._depart)
+        if self._sweep is None:
+            self._sweep = loop.call_later(SWEEP_S, self._give_up_overdue)
+        return await answer
+
+    def _depart(self) -> None:
+        while self._waiting and len(self._calls) < MAX_CALLS:
+            call = asyncio.get_running_loop().create_task(self._travel(self._load()))
+            self._calls.add(call)
+            call.add_done_callback(self._back)
+
+    def _load(self) -> list[Parcel]:
+        parcels: list[Parcel] = []
+        size = 0
+        while self._waiting and len(parcels) < MAX_COMMANDS and size < MAX_BYTES:
+            parcel = self._waiting.popleft()
+            if not parcel.answer.done():
+                parcels.append(parcel)
+                size += len(parcel.command.data)
+        return parcels
+
+    async def _travel(self, parcels: list[Parcel]) -> None:
+        self._travelling.update(parcels)
+        try:
+            outcomes = await self._exchange(parcels)
+            for parcel, outcome in zip(parcels, outcomes, strict=True):
+                _answer(parcel, outcome)
+        except Lost as lost:
+            for parcel in parcels:
+                _answer(parcel, lost)
+        finally:
+            self._travelling.difference_update(parcels)
+
+    async def _exchange(self, parcels: list[Parcel]) -> list[Outcome]:
+        if not parcels:
+            return []
+        patience = max(parcel.command.deadline for parcel in parcels) - self._now()
+        try:
+            async with asyncio.timeout(max(patience, 0) + SWEEP_S):
+                return decode_outcomes(await self._call(encode([parcel.command for parcel in parcels])))
+        except TimeoutError as exc:
+            raise Lost("the silo did not answer in time") from exc
+        except msgspec.DecodeError as exc:
+            raise Lost("the answer of the silo cannot be read; does it run the same release?") from exc
+
+    def _back(self, call: asyncio.Task[None]) -> None:
+        self._calls.discard(call)
+        self._depart()
+
+    def _give_up_overdue(self) -> None:
+        """Callers wait no longer than their deadline, also when others of their batch would."""
+        now = self._now()
+        for parcel in self._travelling:
+            if parcel.command.deadline < now:
+                _answer(parcel, Lost("the silo did not answer in time"))
+        for parcel in self._waiting:
+            if parcel.command.deadline < now:
+                _answer(parcel, NotNow("the deadline passed before it could be sent"))
+        busy = self._waiting or self._travelling
+        self._sweep = asyncio.get_running_loop().call_later(SWEEP_S, self._give_up_overdue) if busy else None
+
+
+def _answer(parcel: Parcel, outcome: Outcome | Lost) -> None:
+    if not parcel.answer.done():
+        parcel.answer.set_result(outcome)

@@ -1,0 +1,83 @@
+"""The right of a silo to write: won at start, lost with the connection, won back or given up.
+
+Ray can run two copies of one silo, so only PostgreSQL knows who owns a partition. A silo that starts puts a
+present holder out; one that lost its connection takes its partitions back only if nobody had them meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from actors.store.event_store import EventStore, StoreUnavailable, StoreUnsuitable, WriteSession
+
+LONGEST_PAUSE_S = 1.0
+
+T = TypeVar("T")
+
+
+class Ownership:
+    """Keeps a store open and its partitions owned, however long that takes.
+
+    Args:
+        silo: name that the ownership table shows.
+        owned: which partitions are this silo's, given their number.
+        open_store: connects; called again until it succeeds.
+
+    Attributes:
+        store: None until it could be opened.
+        session: None while nothing is owned.
+        trouble: why nothing is owned, for people; None while something is.
+    """
+
+    def __init__(
+        self,
+        silo: str,
+        owned: Callable[[int], Collection[int]],
+        open_store: Callable[[], Awaitable[EventStore]],
+    ) -> None:
+        self._silo = silo
+        self._owned = owned
+        self._open_store = open_store
+        self.store: EventStore | None = None
+        self.session: WriteSession | None = None
+        self.trouble: str | None = "it has just started"
+
+    async def acquire(self) -> WriteSession:
+        """Open the store and own the partitions; puts out whoever holds them."""
+        store = await self._insist(self._open_store)
+        owned = self._owned(store.info.partitions)
+        self.store = store
+        return await self._own(lambda: store.take_over(self._silo, owned))
+
+    async def reclaim(self, store: EventStore, lost: WriteSession) -> WriteSession:
+        """Own the partitions of a broken session again.
+
+        Raises:
+            Deposed: somebody else had them meanwhile.
+        """
+        await lost.close()
+        return await self._own(lambda: store.take_over(self._silo, tuple(lost.epochs), reclaim=lost.epochs))
+
+    def lose(self, why: str) -> None:
+        """Own nothing from now on."""
+        self.session, self.trouble = None, why
+
+    async def _own(self, take_over: Callable[[], Awaitable[WriteSession]]) -> WriteSession:
+        self.session = await self._insist(take_over)
+        self.trouble = None
+        return self.session
+
+    async def _insist(self, step: Callable[[], Awaitable[T]]) -> T:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type((StoreUnavailable, StoreUnsuitable)),
+            wait=wait_random_exponential(multiplier=0.1, max=LONGEST_PAUSE_S),
+            before_sleep=self._note,
+        )
+        return await retrying(step)
+
+    def _note(self, state: RetryCallState) -> None:
+        failure = state.outcome.exception() if state.outcome else None
+        self.trouble = str(failure) or type(failure).__name__

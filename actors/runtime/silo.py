@@ -1,0 +1,228 @@
+"""Where actors live: a silo owns some partitions, holds their activations and runs their turns.
+
+    execute ──► mailboxes ──► turn ──► journal ──► answer
+
+The state of an activation moves on with its turn, before the log has it. So when a commit fails, every
+activation with unsettled commands is dropped, and the log is asked what became of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from actors.domain.decider import AnyDecider
+from actors.runtime.delivery import Batch, Delivery, Entry
+from actors.runtime.journal import Journal
+from actors.runtime.mailboxes import Mailboxes
+from actors.runtime.ownership import Ownership
+from actors.runtime.turn import Turn
+from actors.runtime.wire import Failed, Full, Layout, NotNow, SiloStatus, decode_commands, encode
+from actors.store.event_store import (
+    CommandIdTaken,
+    EventStore,
+    StoreError,
+    StoreUnavailable,
+    Unstorable,
+    WriteSession,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SiloLimits:
+    """How much a silo holds at once.
+
+    Attributes:
+        commands: unanswered commands; more are refused as `Full`.
+        activations: actors in memory; the longest unused goes to sleep.
+    """
+
+    commands: int = 20_000
+    activations: int = 200_000
+
+
+class Silo:
+    """One silo. `run` makes it work, `execute` is what clients call.
+
+    Args:
+        index, silos: this is silo `index` of `silos`; it owns the partitions p with p mod silos = index.
+        deciders: the kinds of actors it can hold.
+        open_store: connects to the log.
+        now: Unix time in seconds, for deadlines.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        silos: int,
+        deciders: Sequence[AnyDecider],
+        open_store: Callable[[], Awaitable[EventStore]],
+        *,
+        limits: SiloLimits | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        limits = limits or SiloLimits()
+        self.name = f"silo/{index}"
+        self._silos = silos
+        self._most_commands = limits.commands
+        self._now = now
+        self._started_at = now()
+        self._ownership = Ownership(self.name, lambda partitions: range(index, partitions, silos), open_store)
+        self._journal = Journal(self._deliver, self._announce)
+        by_category = {decider.category: decider for decider in deciders}
+        self._mailboxes = Mailboxes(self.name, by_category, self._ownership, self._journal, limits.activations)
+        self._queued = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._moved = asyncio.Event()
+        self._draining = False
+
+    async def run(self) -> None:
+        """Own the partitions and commit, through every loss of the database, until cancelled.
+
+        Raises:
+            StoreError: somebody else owns a partition, or the log is further than this silo believes. It
+                can answer nothing more, and its process must end.
+        """
+        session = await self._ownership.acquire()
+        while True:
+            log.info("owns its partitions", extra={"silo": self.name, "epochs": dict(session.epochs)})
+            try:
+                await self._journal.run(session)
+            except (CommandIdTaken, Unstorable) as refused:
+                self._sort_out(refused)
+            except StoreUnavailable as trouble:
+                session = await self._win_back(session, trouble)
+
+    async def execute(self, blob: bytes) -> bytes:
+        """A batch of commands there, their outcomes back in the same order; see `wire`."""
+        batch = Batch(decode_commands(blob))
+        arrived = len(batch.deliveries)
+        if self._queued + arrived > self._most_commands:
+            return encode([Full()] * arrived)
+        self._count(arrived)
+        try:
+            self._deliver(batch.deliveries)
+            return encode(await batch.outcomes())
+        finally:
+            self._count(-arrived)
+
+    async def wait_beyond(self, positions: Mapping[int, int], timeout_s: float) -> Mapping[int, int]:
+        """Wait until a partition of this silo is further than `positions`, at most `timeout_s` seconds.
+
+        Returns:
+            Partition → position of its last event; empty while the silo owns nothing.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not any(head > positions.get(partition, 0) for partition, head in self.heads.items()):
+                    await self._moved.wait()
+        except TimeoutError:
+            pass
+        return self.heads
+
+    async def drain(self) -> None:
+        """Take no more commands, answer those that are here, and give the partitions back."""
+        self._draining = True
+        await self._quiet.wait()
+        if self._ownership.session is not None:
+            await self._ownership.session.close()
+        if self._ownership.store is not None:
+            await self._ownership.store.close()
+
+    @property
+    def heads(self) -> Mapping[int, int]:
+        """Partition → position of its last event; empty while the silo owns nothing."""
+        session = self._ownership.session
+        return {} if session is None else dict(session.heads)
+
+    @property
+    def layout(self) -> Layout | None:
+        """How commands find their silo; None until the store could be opened."""
+        store = self._ownership.store
+        if store is None:
+            return None
+        return Layout(store.info.store_id, store.info.secret, store.info.partitions, self._silos)
+
+    @property
+    def status(self) -> SiloStatus:
+        """What people want to know of a silo."""
+        session = self._ownership.session
+        return SiloStatus(
+            name=self.name,
+            epochs={} if session is None else dict(session.epochs),
+            activations=len(self._mailboxes),
+            queued=self._queued,
+            started_at=self._started_at,
+            trouble=self._trouble,
+        )
+
+    @property
+    def _trouble(self) -> str | None:
+        return "it is being stopped" if self._draining else self._ownership.trouble
+
+    def _deliver(self, deliveries: Sequence[Delivery]) -> None:
+        trouble, store = self._trouble, self._ownership.store
+        if trouble is not None or store is None:
+            _turn_away(deliveries, NotNow(f"{self.name} cannot write: {trouble}"))
+            return
+        now = self._now()
+        late = [delivery for delivery in deliveries if delivery.envelope.deadline < now]
+        _turn_away(late, NotNow("the deadline has passed"))
+        self._mailboxes.deliver(store, [each for each in deliveries if each.envelope.deadline >= now])
+
+    def _sort_out(self, refused: StoreError) -> None:
+        """The log refused a whole batch, and nothing of it was written: find those that it will take."""
+        in_flight, waiting = self._journal.withdraw()
+        entries = [*in_flight, *waiting]
+        self._mailboxes.drop(entries)
+        if isinstance(refused, Unstorable):
+            if len(in_flight) == 1:
+                in_flight.pop().answer(Failed(f"the log cannot store it: {refused}"))
+            self._journal.one_by_one(len(in_flight))
+            self._deliver([entry.delivery for entry in (*in_flight, *waiting)])
+            return
+        self._ask_log(entries)
+
+    async def _win_back(self, lost: WriteSession, trouble: StoreUnavailable) -> WriteSession:
+        """The connection broke: what was on its way is unknown until the log can be asked."""
+        log.warning("lost the log", extra={"silo": self.name, "reason": str(trouble)})
+        self._ownership.lose(str(trouble))
+        in_flight, waiting = self._journal.withdraw()
+        self._mailboxes.clear()
+        unknown = [entry for entry in in_flight if entry.turn.events or entry.turn.outcome is None]
+        unknown += [entry for entry in waiting if entry.turn.outcome is None]
+        for entry in (*in_flight, *waiting):
+            if entry not in unknown:
+                entry.answer(NotNow(f"{self.name} cannot write: {trouble}"))
+        store = self._ownership.store
+        assert store is not None, "a session comes from a store"  # noqa: S101
+        session = await self._ownership.reclaim(store, lost)
+        self._ask_log(unknown)
+        return session
+
+    def _ask_log(self, entries: Sequence[Entry]) -> None:
+        """Answer from the log what is in it, and take the turns of the others again."""
+        for entry in entries:
+            self._journal.add(Entry(entry.delivery, entry.activation, Turn(None, ask_log=True)))
+
+    def _announce(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    def _count(self, commands: int) -> None:
+        self._queued += commands
+        if self._queued:
+            self._quiet.clear()
+        else:
+            self._quiet.set()
+
+
+def _turn_away(deliveries: Iterable[Delivery], outcome: NotNow) -> None:
+    for delivery in deliveries:
+        delivery.answer(outcome)

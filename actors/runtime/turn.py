@@ -1,0 +1,120 @@
+"""One turn: one command meets one activation. Pure but for the activation, which moves on at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from pydantic import ValidationError
+
+from actors.domain.decider import Command, Event, Rejection
+from actors.runtime.activation import Activation
+from actors.runtime.wire import CommandEnvelope, Done, EventOut, Failed, Invalid, Mismatch, Outcome, Refused, Reused
+from actors.store.event_store import NewEvent, RecordedEvent
+
+_json = msgspec.json.Encoder()
+
+
+class Turn(NamedTuple):
+    """What a command came to. Nobody outside the silo may know before the journal says so.
+
+    Attributes:
+        outcome: the reply, once it is released; a `Done` gets its position then. None: take the turn again.
+        events: to append; empty when nothing is to be written.
+        ask_log: an earlier delivery of this command id may be in the log; if so, that is the reply instead.
+    """
+
+    outcome: Outcome | None
+    events: Sequence[NewEvent] = ()
+    ask_log: bool = False
+
+
+def take_turn(activation: Activation[Any], envelope: CommandEnvelope, silo: str) -> Turn:
+    """Decide `envelope` in the state of `activation`, and move that state on.
+
+    A turn that writes nothing, of an activation that has forgotten old command ids, asks the log whether
+    the command was written long ago. A turn that writes need not ask: the log refuses a command id twice.
+    """
+    command = _parse(activation, envelope)
+    if isinstance(command, Invalid):
+        return Turn(command)
+    if activation.knows(envelope.command_id):
+        return Turn(_already_true(activation), ask_log=True)
+    forgetful = not activation.knows_all
+    if envelope.expected_version is not None and envelope.expected_version != activation.version:
+        return Turn(Mismatch(activation.version), ask_log=forgetful)
+    try:
+        events = activation.decider.decide(command, activation.state)
+        state = activation.after(events)
+    except Rejection as no:
+        return Turn(Refused(no.code, str(no), no.absent), ask_log=forgetful)
+    except Exception as bug:  # noqa: BLE001 - the domain's code is not ours; a poison command must fail alone
+        return Turn(Failed(f"{envelope.command} of {activation.stream} raised {type(bug).__name__}"))
+    if not events:
+        return Turn(_already_true(activation), ask_log=forgetful)
+    new = _new_events(activation, envelope, command, events, silo)
+    activation.move(state, activation.version + len(new), envelope.command_id)
+    shown = tuple(EventOut(event.type, event.version, event.data) for event in new)
+    return Turn(Done(activation.version, shown, activation.partition, 0, False), new)
+
+
+def fingerprint(stream: str, name: str, command: Command) -> bytes:
+    """16 bytes that tell a retry from another command under the same id.
+
+    Fields at their default are left out, so that a field added by a later release does not make another
+    command of a retry.
+    """
+    text = f"{stream}\n{name}\n{command.model_dump_json(exclude_defaults=True)}"
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def recall(activation: Activation[Any], envelope: CommandEnvelope, written: Sequence[RecordedEvent]) -> Outcome:
+    """The reply to a command whose id is in the log, with the events `written` under it, oldest first."""
+    command = _parse(activation, envelope)
+    if isinstance(command, Invalid):
+        return command
+    if written[0].fingerprint != fingerprint(activation.stream, envelope.command, command):
+        return Reused()
+    last = written[-1]
+    shown = tuple(EventOut(event.type, event.version, event.data) for event in written)
+    return Done(last.version, shown, last.partition, last.position, True)
+
+
+def _parse(activation: Activation[Any], envelope: CommandEnvelope) -> Command | Invalid:
+    model = activation.decider.command_types.get(envelope.command)
+    if model is None:
+        return Invalid(f"{activation.decider.category} has no command {envelope.command!r}")
+    try:
+        command: Command = model.model_validate_json(envelope.data)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the command"
+        return Invalid(f"{where}: {first['msg']}")
+    return command
+
+
+def _already_true(activation: Activation[Any]) -> Done:
+    return Done(activation.version, (), activation.partition, 0, False)
+
+
+def _new_events(
+    activation: Activation[Any], envelope: CommandEnvelope, command: Command, events: Sequence[Event], silo: str
+) -> list[NewEvent]:
+    metadata = _json.encode({"by": envelope.by, "request_id": envelope.request_id, "silo": silo}).decode()
+    mark = fingerprint(activation.stream, envelope.command, command)
+    return [
+        NewEvent(
+            partition=activation.partition,
+            stream=activation.stream,
+            version=activation.version + 1 + ordinal,
+            type=activation.decider.name_of(event),
+            data=event.model_dump_json(),
+            metadata=metadata,
+            command_id=envelope.command_id,
+            ordinal=ordinal,
+            fingerprint=mark,
+        )
+        for ordinal, event in enumerate(events)
+    ]
