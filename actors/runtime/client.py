@@ -24,7 +24,7 @@ from actors.errors import (
     Unavailable,
     WrongExpectedVersion,
 )
-from actors.runtime.lane import Lane, Lost, SiloCall
+from actors.runtime.lane import Lane, Lost, NotSent, SiloCall
 from actors.runtime.wire import (
     CommandEnvelope,
     Done,
@@ -44,6 +44,7 @@ from actors.store.token import TokenCodec
 
 PROBE_TIMEOUT_S = 2.0
 LAYOUT_FRESH_S = 1.0
+NO_LOG = "no silo has reached the log yet"
 
 
 class CommandSender(Protocol):
@@ -70,18 +71,18 @@ class CommandSender(Protocol):
 
 
 class Transport(Protocol):
-    """How bytes reach a silo."""
+    """How bytes reach a silo. Each call raises `Lost` when no answer came, `NotSent` when it could not be made."""
 
     async def execute(self, silo: int, blob: bytes) -> bytes:
-        """A batch of commands there, outcomes back. Raises `Lost` when no answer came."""
+        """A batch of commands there, their outcomes back."""
         ...
 
     async def layout(self) -> Layout | None:
-        """The layout, from any silo; None when none knows it yet. Raises `Lost` when none answers."""
+        """How commands find their silo; None while no silo has reached the log."""
         ...
 
     async def status(self, silo: int) -> SiloStatus:
-        """What a silo says of itself. Raises `Lost` when it does not answer."""
+        """What a silo says of itself."""
         ...
 
 
@@ -102,10 +103,23 @@ class Client:
         self._finding: asyncio.Task[None] | None = None
         self._layout_until = 0.0
 
+    async def start(self) -> None:
+        """Find the silos, so that `tokens` works from the first moment.
+
+        Raises:
+            Unavailable: there are none, or they have not reached the log.
+        """
+        try:
+            await self._find_layout()
+        except (Lost, NotSent) as trouble:
+            raise Unavailable(str(trouble)) from trouble
+        if self._layout is None:
+            raise Unavailable(NO_LOG)
+
     @property
     def tokens(self) -> TokenCodec:
         if self._tokens is None:
-            raise Unavailable("no silo has reached the log yet")
+            raise Unavailable(NO_LOG)
         return self._tokens
 
     async def submit(self, command: CommandEnvelope) -> Done:
@@ -117,10 +131,10 @@ class Client:
     async def not_ready(self) -> list[str]:
         try:
             await self._find_layout()
-        except Lost as lost:
-            return [str(lost)]
+        except (Lost, NotSent) as trouble:
+            return [str(trouble)]
         if self._layout is None:
-            return [await self._complaint(0) or "silo/0 has not reached the log yet"]
+            return [await self._complaint(0) or NO_LOG]
         complaints = await asyncio.gather(*(self._complaint(silo) for silo in range(self._layout.silos)))
         return [complaint for complaint in complaints if complaint]
 
@@ -128,7 +142,7 @@ class Client:
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 trouble = (await self._transport.status(silo)).trouble
-        except (Lost, TimeoutError):
+        except (Lost, NotSent, TimeoutError):
             return f"silo/{silo} does not answer"
         return None if trouble is None else f"silo/{silo} cannot write: {trouble}"
 
@@ -136,10 +150,10 @@ class Client:
         if self._layout is None:
             try:
                 await self._find_layout()
-            except Lost as lost:
-                return NotNow(str(lost))
+            except (Lost, NotSent) as trouble:
+                return NotNow(str(trouble))
         if self._layout is None:
-            return NotNow("no silo has reached the log yet")
+            return NotNow(NO_LOG)
         stream = stream_name(command.category, command.key)
         silo = partition_of(stream, self._layout.partitions) % self._layout.silos
         return await self._lanes[silo].send(command)
@@ -175,7 +189,7 @@ class Client:
     async def _refresh_layout(self) -> None:
         """Silos may have been started anew with another number of them."""
         if self._layout is not None and asyncio.get_running_loop().time() > self._layout_until:
-            with suppress(Lost):
+            with suppress(Lost, NotSent):
                 await self._find_layout()
 
     async def _ask_layout(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -22,6 +22,10 @@ SiloCall = Callable[[bytes], Awaitable[bytes]]
 
 class Lost(Exception):
     """No answer came: what was sent may have been done, or may yet be."""
+
+
+class NotSent(Exception):
+    """Nothing left this process, so nothing was done."""
 
 
 @dataclass(slots=True, eq=False)
@@ -79,15 +83,17 @@ class Lane:
 
     async def _travel(self, parcels: list[Parcel]) -> None:
         self._travelling.update(parcels)
+        outcomes: Sequence[Outcome | Lost]
         try:
             outcomes = await self._exchange(parcels)
-            for parcel, outcome in zip(parcels, outcomes, strict=True):
-                _answer(parcel, outcome)
         except Lost as lost:
-            for parcel in parcels:
-                _answer(parcel, lost)
+            outcomes = [lost] * len(parcels)
+        except NotSent as not_sent:
+            outcomes = [NotNow(str(not_sent))] * len(parcels)
         finally:
             self._travelling.difference_update(parcels)
+        for parcel, outcome in zip(parcels, outcomes, strict=True):
+            _answer(parcel, outcome)
 
     async def _exchange(self, parcels: list[Parcel]) -> list[Outcome]:
         if not parcels:

@@ -71,12 +71,15 @@ class Ownership:
         return self.session
 
     async def _insist(self, step: Callable[[], Awaitable[T]]) -> T:
+        async def attempt() -> T:
+            return await step()
+
         retrying = AsyncRetrying(
             retry=retry_if_exception_type((StoreUnavailable, StoreUnsuitable)),
             wait=wait_random_exponential(multiplier=0.1, max=LONGEST_PAUSE_S),
             before_sleep=self._note,
         )
-        return await retrying(step)
+        return await retrying(attempt)
 
     def _note(self, state: RetryCallState) -> None:
         failure = state.outcome.exception() if state.outcome else None

@@ -1,0 +1,226 @@
+"""All Ray calls of the write side are made here: silos as Ray actors, and the way to them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, NoReturn
+
+import msgspec
+
+from actors.domain.domain import load_domain
+from actors.errors import Unavailable
+from actors.runtime.client import Client
+from actors.runtime.lane import Lost, NotSent
+from actors.runtime.ray_settings import NAMESPACE, pin_ray_settings
+from actors.runtime.reference import ActorClient
+from actors.runtime.silo import Silo
+from actors.runtime.wire import Layout, SiloStatus
+from actors.store.event_store import StoreError
+from actors.store.postgres import PostgresEventStore
+
+pin_ray_settings()
+
+import ray  # noqa: E402 - reads its environment while it is imported
+from ray.actor import ActorHandle  # noqa: E402
+from ray.exceptions import ActorDiedError, PendingCallsLimitExceeded, RayError  # noqa: E402
+
+log = logging.getLogger(__name__)
+
+LOOKUP_TIMEOUT_S = 5.0
+MAX_PENDING_CALLS = 1_000
+
+
+class SiloConfig(msgspec.Struct, frozen=True):
+    """What a silo actor needs to know to start, again and again.
+
+    Attributes:
+        events_url: PostgreSQL database of the log.
+        domain: `module:attribute` of the domain.
+    """
+
+    index: int
+    silos: int
+    partitions: int
+    events_url: str
+    domain: str
+
+
+class SiloActor:
+    """A silo in a Ray actor. Ray may restart it, or run a second copy: the log decides which one may write."""
+
+    def __init__(self, config: bytes) -> None:
+        settings = msgspec.msgpack.decode(config, type=SiloConfig)
+        self._silo = Silo(
+            settings.index,
+            settings.silos,
+            load_domain(settings.domain).deciders,
+            partial(PostgresEventStore.open, settings.events_url, partitions=settings.partitions),
+        )
+        self._work = asyncio.get_running_loop().create_task(self._run())
+
+    async def execute(self, blob: bytes) -> bytes:
+        """See `Silo.execute`."""
+        return await self._silo.execute(blob)
+
+    async def wait_beyond(self, positions: bytes, timeout_s: float) -> bytes:
+        """See `Silo.wait_beyond`; positions are MessagePack maps."""
+        known = msgspec.msgpack.decode(positions, type=dict[int, int])
+        return msgspec.msgpack.encode(await self._silo.wait_beyond(known, timeout_s))
+
+    async def layout(self) -> bytes:
+        """MessagePack of the `Layout`, or of None."""
+        return msgspec.msgpack.encode(self._silo.layout)
+
+    @ray.method(concurrency_group="control")
+    async def status(self) -> bytes:
+        """MessagePack of the `SiloStatus` and the process id; answers under load too."""
+        return msgspec.msgpack.encode((self._silo.status, os.getpid()))
+
+    async def drain(self) -> None:
+        """See `Silo.drain`."""
+        await self._silo.drain()
+        self._work.cancel()
+
+    async def _run(self) -> None:
+        try:
+            await self._silo.run()
+        except StoreError as exc:
+            log.critical("must not write any more and ends", extra={"silo": self._silo.name, "reason": repr(exc)})
+            end_process()
+
+
+def end_process() -> NoReturn:
+    """End this process at once: it owns nothing any more, and whatever it might still answer could be wrong."""
+    sys.stderr.flush()
+    os._exit(1)
+
+
+class RayTransport:
+    """Bytes to silos by Ray calls. Handles are cached; a name is looked up only while none is known."""
+
+    def __init__(self) -> None:
+        self._handles: dict[int, ActorHandle[Any]] = {}
+        self._lookups: dict[int, asyncio.Task[ActorHandle[Any]]] = {}
+
+    async def execute(self, silo: int, blob: bytes) -> bytes:
+        handle = await self._handle(silo)
+        try:
+            reply: bytes = await handle.execute.remote(blob)
+        except PendingCallsLimitExceeded as exc:
+            raise NotSent(f"too many calls to silo/{silo} are under way") from exc
+        except RayError as exc:
+            raise self._lost(silo, exc) from exc
+        return reply
+
+    async def layout(self) -> Layout | None:
+        handle = await self._handle(0)
+        try:
+            reply = await handle.layout.remote()
+        except RayError as exc:
+            raise self._lost(0, exc) from exc
+        return msgspec.msgpack.decode(reply, type=Layout | None)
+
+    async def status(self, silo: int) -> SiloStatus:
+        status, _ = await self.inspect(silo)
+        return status
+
+    async def inspect(self, silo: int) -> tuple[SiloStatus, int]:
+        """The status of a silo and the id of its process. Raises `Lost` when it does not answer."""
+        handle = await self._handle(silo)
+        try:
+            reply = await handle.status.remote()
+        except RayError as exc:
+            raise self._lost(silo, exc) from exc
+        return msgspec.msgpack.decode(reply, type=tuple[SiloStatus, int])
+
+    async def wait_beyond(self, silo: int, positions: Mapping[int, int], timeout_s: float) -> Mapping[int, int]:
+        """See `Silo.wait_beyond`. Raises `Lost` when the silo does not answer."""
+        handle = await self._handle(silo)
+        try:
+            reply = await handle.wait_beyond.remote(msgspec.msgpack.encode(positions), timeout_s)
+        except RayError as exc:
+            raise self._lost(silo, exc) from exc
+        return msgspec.msgpack.decode(reply, type=dict[int, int])
+
+    def _lost(self, silo: int, exc: RayError) -> Lost:
+        if isinstance(exc, ActorDiedError):
+            self._handles.pop(silo, None)
+        return Lost(f"silo/{silo} gave no answer: {type(exc).__name__}")
+
+    async def _handle(self, silo: int) -> ActorHandle[Any]:
+        known = self._handles.get(silo)
+        if known is not None:
+            return known
+        lookup = self._lookups.get(silo)
+        if lookup is None:
+            lookup = asyncio.get_running_loop().create_task(_look_up(f"silo/{silo}"))
+            self._lookups[silo] = lookup
+            lookup.add_done_callback(lambda _: self._lookups.pop(silo, None))
+        self._handles[silo] = await asyncio.shield(lookup)
+        return self._handles[silo]
+
+
+async def _look_up(name: str) -> ActorHandle[Any]:
+    """A handle by name. Blocks in Ray while the GCS is away, so it runs beside the event loop."""
+    try:
+        async with asyncio.timeout(LOOKUP_TIMEOUT_S):
+            handle: ActorHandle[Any] = await asyncio.to_thread(ray.get_actor, name, namespace=NAMESPACE)
+    except ValueError as exc:
+        raise NotSent(f"{name} is not running") from exc
+    except TimeoutError as exc:
+        raise NotSent("Ray does not answer") from exc
+    return handle
+
+
+def start_silo(config: SiloConfig) -> ActorHandle[Any]:
+    """Start a silo as a detached Ray actor, or find the one of this name that is there."""
+    actor = ray.remote(SiloActor).options(
+        name=f"silo/{config.index}",
+        namespace=NAMESPACE,
+        lifetime="detached",
+        get_if_exists=True,
+        num_cpus=0,
+        max_restarts=-1,
+        max_task_retries=0,
+        max_pending_calls=MAX_PENDING_CALLS,
+        enable_task_events=False,
+        concurrency_groups={"control": 4},
+    )
+    return actor.remote(msgspec.msgpack.encode(config))
+
+
+def join_ray(address: str | None) -> None:
+    """Connect this process to a running Ray cluster, unless it is connected.
+
+    Raises:
+        Unavailable: no cluster can be found there.
+    """
+    if ray.is_initialized():
+        return
+    try:
+        ray.init(address=address or "auto", namespace=NAMESPACE, configure_logging=False, log_to_driver=False)
+    except ConnectionError as exc:
+        raise Unavailable(f"no Ray cluster at {address or 'this machine'}: {exc}") from exc
+
+
+@asynccontextmanager
+async def connect(address: str | None = None, *, by: str = "python") -> AsyncIterator[ActorClient]:
+    """A client of the service that runs in this Ray cluster.
+
+    Args:
+        address: of the Ray cluster; None = the one this process belongs to, or the one on this machine.
+        by: author of the commands, as the log will show it.
+
+    Raises:
+        Unavailable: there is no such cluster, or no service runs in it.
+    """
+    await asyncio.to_thread(join_ray, address)
+    client = Client(RayTransport())
+    await client.start()
+    yield ActorClient(client, by)

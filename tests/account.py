@@ -1,0 +1,105 @@
+"""A third kind of actor, as a team would bring its own: one module, outside the packages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, assert_never
+
+from actors.domain.decider import Command, Decider, Event, Rejection
+
+
+class Open(Command):
+    owner: str
+
+
+class Deposit(Command):
+    amount: int
+
+
+class Withdraw(Command):
+    amount: int
+
+
+class Audit(Command):
+    """Has a bug, to see what becomes of its neighbours."""
+
+
+AccountCommand = Open | Deposit | Withdraw | Audit
+
+
+class Opened(Event):
+    owner: str
+
+
+class Deposited(Event):
+    amount: int
+
+
+class Withdrawn(Event):
+    amount: int
+
+
+AccountEvent = Opened | Deposited | Withdrawn
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    owner: str | None = None
+    balance: int = 0
+
+
+class NotOpen(Rejection):
+    code: ClassVar[str] = "account-not-open"
+    absent: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return "the account is not open"
+
+
+class InsufficientFunds(Rejection):
+    code: ClassVar[str] = "account-insufficient-funds"
+
+    def __str__(self) -> str:
+        return "the account has less than that"
+
+
+def decide(command: AccountCommand, account: Account) -> Sequence[AccountEvent]:
+    match command:
+        case Open():
+            return [] if account.owner else [Opened(owner=command.owner)]
+        case _ if account.owner is None:
+            raise NotOpen
+        case Deposit():
+            return [Deposited(amount=command.amount)]
+        case Withdraw() if command.amount > account.balance:
+            raise InsufficientFunds
+        case Withdraw():
+            return [Withdrawn(amount=command.amount)]
+        case Audit():
+            raise ZeroDivisionError("a bug")
+        case _:
+            assert_never(command)
+
+
+def evolve(account: Account, event: AccountEvent) -> Account:
+    match event:
+        case Opened():
+            return replace(account, owner=event.owner)
+        case Deposited():
+            return replace(account, balance=account.balance + event.amount)
+        case Withdrawn():
+            return replace(account, balance=account.balance - event.amount)
+        case _:
+            assert_never(event)
+
+
+ACCOUNT: Decider[AccountCommand, AccountEvent, Account] = Decider(
+    category="account",
+    collection="accounts",
+    initial=Account(),
+    decide=decide,
+    evolve=evolve,
+    command_types={"open": Open, "deposit": Deposit, "withdraw": Withdraw, "audit": Audit},
+    event_types={"Opened": Opened, "Deposited": Deposited, "Withdrawn": Withdrawn},
+)

@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from actors.store.memory import MemoryEventStore
+
+from actors.runtime.silo import Silo, SiloLimits
+from actors.runtime.wire import (
+    CommandEnvelope,
+    Done,
+    Failed,
+    Full,
+    Invalid,
+    Mismatch,
+    NotNow,
+    Outcome,
+    Refused,
+    Reused,
+    decode_outcomes,
+    encode,
+)
+from actors.store.event_store import NewEvent, stream_name
+from tests.account import ACCOUNT
+from tests.in_process import command, running_silos
+
+
+@pytest.fixture
+def store() -> MemoryEventStore:
+    return MemoryEventStore(partitions=4)
+
+
+@pytest.fixture
+async def silo(store: MemoryEventStore) -> AsyncIterator[Silo]:
+    async with running_silos(store, [ACCOUNT]) as silos:
+        yield silos[0]
+
+
+async def send(silo: Silo, *commands: CommandEnvelope) -> list[Outcome]:
+    return decode_outcomes(await silo.execute(encode(commands)))
+
+
+async def one(silo: Silo, envelope: CommandEnvelope) -> Outcome:
+    return (await send(silo, envelope))[0]
+
+
+async def test_accepted_command_is_in_the_log_when_it_is_answered(silo: Silo, store: MemoryEventStore) -> None:
+    outcome = await one(silo, command("open", '{"owner": "Ada"}'))
+
+    assert isinstance(outcome, Done)
+    (recorded,) = await store.read_stream("account-ada")
+    assert (recorded.type, recorded.version, recorded.position) == ("Opened", 1, outcome.position)
+    assert (outcome.version, outcome.events[0].data, outcome.replayed) == (1, recorded.data, False)
+
+
+async def test_commands_for_one_actor_run_in_the_order_of_the_batch(silo: Silo) -> None:
+    outcomes = await send(
+        silo,
+        command("open", '{"owner": "Ada"}'),
+        command("deposit", '{"amount": 10}'),
+        command("withdraw", '{"amount": 10}'),
+        command("withdraw", '{"amount": 1}'),
+    )
+
+    assert [outcome.version for outcome in outcomes if isinstance(outcome, Done)] == [1, 2, 3]
+    assert outcomes[3] == Refused("account-insufficient-funds", "the account has less than that", False)
+
+
+async def test_command_that_is_already_true_writes_nothing_and_says_where_the_log_is(
+    silo: Silo, store: MemoryEventStore
+) -> None:
+    first, again = await send(silo, *(command("open", '{"owner": "Ada"}') for _ in range(2)))
+
+    assert isinstance(first, Done)
+    assert again == Done(1, (), first.partition, first.position, False)
+    assert len(await store.read_stream("account-ada")) == 1
+
+
+async def test_rejection_of_an_actor_that_does_not_exist_says_so(silo: Silo) -> None:
+    assert await one(silo, command("deposit", '{"amount": 1}')) == Refused(
+        "account-not-open", "the account is not open", True
+    )
+
+
+async def test_retry_gets_the_original_reply(silo: Silo, store: MemoryEventStore) -> None:
+    deposit = command("deposit", '{"amount": 5}')
+    _, first = await send(silo, command("open", '{"owner": "Ada"}'), deposit)
+    await send(silo, command("deposit", '{"amount": 1}'))
+
+    again = await one(silo, deposit)
+
+    assert isinstance(first, Done)
+    assert again == Done(first.version, first.events, first.partition, first.position, True)
+    assert len(await store.read_stream("account-ada")) == 3
+
+
+async def test_retry_in_the_same_batch_gets_the_original_reply(silo: Silo, store: MemoryEventStore) -> None:
+    opening = command("open", '{"owner": "Ada"}')
+    first, again = await send(silo, opening, opening)
+
+    assert isinstance(first, Done)
+    assert again == Done(first.version, first.events, first.partition, first.position, True)
+    assert len(await store.read_stream("account-ada")) == 1
+
+
+async def test_retry_after_the_actor_has_forgotten_the_command_gets_the_original_reply(
+    silo: Silo, store: MemoryEventStore
+) -> None:
+    withdraw = command("withdraw", '{"amount": 7}')
+    await send(silo, command("open", '{"owner": "Ada"}'), command("deposit", '{"amount": 100}'))
+    first = await one(silo, withdraw)
+    for _ in range(40):
+        await one(silo, command("deposit", '{"amount": 1}'))
+    neighbour = command("open", '{"owner": "Bob"}', key="bob")
+
+    again, beside = await send(silo, withdraw, neighbour)
+
+    assert isinstance(first, Done)
+    assert again == Done(first.version, first.events, first.partition, first.position, True)
+    assert isinstance(beside, Done)
+    assert not beside.replayed
+    assert len(await store.read_stream("account-ada")) == 43
+
+
+async def test_retry_that_would_now_be_rejected_gets_the_original_reply(silo: Silo) -> None:
+    withdraw = command("withdraw", '{"amount": 100}')
+    await send(silo, command("open", '{"owner": "Ada"}'), command("deposit", '{"amount": 100}'))
+    first = await one(silo, withdraw)
+    for _ in range(40):
+        await one(silo, command("deposit", '{"amount": 1}'))
+
+    again = await one(silo, withdraw)
+
+    assert isinstance(first, Done)
+    assert again == Done(first.version, first.events, first.partition, first.position, True)
+
+
+@pytest.mark.parametrize("commands_between", [0, 40])
+async def test_command_id_of_another_command_is_refused(
+    silo: Silo, store: MemoryEventStore, commands_between: int
+) -> None:
+    command_id = uuid4()
+    await send(silo, command("open", '{"owner": "Ada"}'), command("deposit", '{"amount": 5}', command_id=command_id))
+    for _ in range(commands_between):
+        await one(silo, command("deposit", '{"amount": 1}'))
+
+    assert await one(silo, command("deposit", '{"amount": 6}', command_id=command_id)) == Reused()
+    assert len(await store.read_stream("account-ada")) == 2 + commands_between
+
+
+async def test_command_id_of_another_actor_is_refused(silo: Silo, store: MemoryEventStore) -> None:
+    command_id = uuid4()
+    await one(silo, command("open", '{"owner": "Ada"}', command_id=command_id))
+
+    assert await one(silo, command("open", '{"owner": "Ada"}', key="bob", command_id=command_id)) == Reused()
+    assert await store.read_stream("account-bob") == []
+
+
+async def test_wrong_expected_version_tells_the_actual_one(silo: Silo) -> None:
+    await one(silo, command("open", '{"owner": "Ada"}'))
+
+    assert await one(silo, command("deposit", '{"amount": 1}', expected_version=0)) == Mismatch(1)
+    assert isinstance(await one(silo, command("deposit", '{"amount": 1}', expected_version=1)), Done)
+
+
+async def test_replay_beats_a_version_mismatch(silo: Silo) -> None:
+    opening = command("open", '{"owner": "Ada"}', expected_version=0)
+    await one(silo, opening)
+
+    again = await one(silo, opening)
+
+    assert isinstance(again, Done)
+    assert again.replayed
+
+
+@pytest.mark.parametrize(
+    ("poison", "kind"),
+    [
+        (command("audit"), Failed),
+        (command("deposit", '{"amount": "5"}'), Invalid),
+        (command("deposit", "{"), Invalid),
+        (command("close"), Invalid),
+        (command("open", r'{"owner": "a\u0000b"}', key="nul"), Failed),
+        (command("open", '{"owner": "Ada"}', category="ghost"), Invalid),
+    ],
+)
+async def test_poison_command_fails_alone(silo: Silo, poison: CommandEnvelope, kind: type[Outcome]) -> None:
+    await one(silo, command("open", '{"owner": "Ada"}'))
+
+    before, failed, after = await send(
+        silo, command("deposit", '{"amount": 1}'), poison, command("deposit", '{"amount": 1}')
+    )
+
+    assert isinstance(failed, kind)
+    assert isinstance(before, Done)
+    assert isinstance(after, Done)
+    assert after.version == 3
+
+
+async def test_expired_command_is_not_decided(silo: Silo, store: MemoryEventStore) -> None:
+    outcome = await one(silo, command("open", '{"owner": "Ada"}', patience_s=-1))
+
+    assert isinstance(outcome, NotNow)
+    assert await store.read_stream("account-ada") == []
+
+
+async def test_actor_of_another_silo_is_not_touched(store: MemoryEventStore) -> None:
+    async with running_silos(store, [ACCOUNT], silos=2) as silos:
+        outcomes = [await one(silo, command("open", '{"owner": "Ada"}')) for silo in silos]
+
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Done", "NotNow"]
+
+
+async def test_full_silo_refuses_the_batch_at_once(store: MemoryEventStore) -> None:
+    async with running_silos(store, [ACCOUNT], limits=SiloLimits(commands=1)) as (silo,):
+        assert await send(silo, command("audit"), command("audit")) == [Full(), Full()]
+        assert isinstance(await one(silo, command("open", '{"owner": "Ada"}')), Done)
+
+
+async def test_sleeping_actor_wakes_with_its_state(store: MemoryEventStore) -> None:
+    async with running_silos(store, [ACCOUNT], limits=SiloLimits(activations=2)) as (silo,):
+        await send(silo, command("open", '{"owner": "Ada"}'), command("deposit", '{"amount": 3}'))
+        for other in range(10):
+            await one(silo, command("open", '{"owner": "Bob"}', key=f"bob{other}"))
+        assert silo.status.activations == 2
+
+        outcome = await one(silo, command("withdraw", '{"amount": 3}'))
+
+    assert isinstance(outcome, Done)
+    assert outcome.version == 3
+
+
+async def test_actor_with_an_event_that_this_release_does_not_know_is_not_half_folded(store: MemoryEventStore) -> None:
+    async with running_silos(store, [ACCOUNT]) as (silo,):
+        await one(silo, command("open", '{"owner": "Ada"}'))
+    (opened,) = await store.read_stream(stream_name("account", "ada"))
+    session = await store.take_over("newer", range(4))
+    newer = opened._replace(version=2, type="Frozen", command_id=uuid4())
+    fields = newer._asdict()
+    for envelope_only in ("position", "epoch", "recorded_at"):
+        del fields[envelope_only]
+    await session.append([NewEvent(**fields)])
+
+    async with running_silos(store, [ACCOUNT]) as (silo,):
+        outcome = await one(silo, command("deposit", '{"amount": 1}'))
+
+    assert isinstance(outcome, NotNow)
+    assert "Frozen" in outcome.reason
+
+
+async def test_waiting_for_news_ends_with_the_first_commit(silo: Silo) -> None:
+    waiting = asyncio.create_task(silo.wait_beyond(silo.heads, timeout_s=30))
+    outcome = await one(silo, command("open", '{"owner": "Ada"}'))
+
+    assert isinstance(outcome, Done)
+    assert (await waiting)[outcome.partition] == outcome.position
+
+
+async def test_drained_silo_has_answered_everything_and_takes_nothing_more(silo: Silo, store: MemoryEventStore) -> None:
+    answers = asyncio.create_task(one(silo, command("open", '{"owner": "Ada"}')))
+    await asyncio.wait([answers], timeout=0)
+    await silo.drain()
+
+    assert isinstance(await answers, Done)
+    assert isinstance(await one(silo, command("deposit", '{"amount": 1}')), NotNow)
+
+
+async def test_deposed_silo_stops(store: MemoryEventStore) -> None:
+    async with running_silos(store, [ACCOUNT]) as (old,), running_silos(store, [ACCOUNT]) as (new,):
+        assert isinstance(await one(new, command("open", '{"owner": "Ada"}')), Done)
+        unanswered = asyncio.create_task(one(old, command("deposit", '{"amount": 1}')))
+        done, _ = await asyncio.wait([unanswered], timeout=0.05)
+
+        assert not done
+        assert len(await store.read_stream("account-ada")) == 1
+        unanswered.cancel()
