@@ -59,7 +59,7 @@ class Ownership:
             Deposed: somebody else had them meanwhile.
         """
         await lost.close()
-        return await self._own(lambda: store.take_over(self._silo, tuple(lost.epochs), reclaim=lost.epochs))
+        return await self._own(lambda: store.take_over(self._silo, tuple(lost.epochs), reclaim=lost))
 
     def lose(self, why: str) -> None:
         """Own nothing from now on."""

@@ -177,14 +177,14 @@ class EventStore(Protocol):
     def info(self) -> StoreInfo: ...
 
     async def take_over(
-        self, silo: str, partitions: Collection[int], *, reclaim: Mapping[int, int] | None = None
+        self, silo: str, partitions: Collection[int], *, reclaim: WriteSession | None = None
     ) -> WriteSession:
         """Become the one writer of `partitions`; their epochs go up by one.
 
         Args:
             silo: who takes over, for people who look at the ownership table.
-            reclaim: epochs of a session that broke. When given, the partitions are taken only if
-                nobody had them meanwhile; when None a present holder is put out.
+            reclaim: a session of this silo that broke. When given, the partitions are taken only if
+                nobody had them meanwhile; when None, a present holder is put out.
 
         Raises:
             Deposed: with `reclaim`, somebody else had or has one of them.

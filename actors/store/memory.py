@@ -1,0 +1,154 @@
+"""The log in the memory of this process: for tests, and for reading what the contract is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from typing_extensions import override
+
+from actors.store.event_store import (
+    CommandIdTaken,
+    Deposed,
+    EventStore,
+    NewEvent,
+    RecordedEvent,
+    StoreInfo,
+    Unstorable,
+    VersionTaken,
+    WriteSession,
+)
+
+
+class MemoryEventStore(EventStore):
+    """A log that nothing outlives.
+
+    Args:
+        partitions: how many.
+        clock: gives `recorded_at`.
+    """
+
+    def __init__(self, *, partitions: int = 16, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._info = StoreInfo(uuid4(), uuid4().bytes + uuid4().bytes, partitions)
+        self._clock = clock
+        self._partitions: list[list[RecordedEvent]] = [[] for _ in range(partitions)]
+        self._streams: dict[str, list[RecordedEvent]] = {}
+        self._commands: dict[UUID, list[RecordedEvent]] = {}
+        self._epochs = [0] * partitions
+
+    @property
+    @override
+    def info(self) -> StoreInfo:
+        return self._info
+
+    @override
+    async def take_over(
+        self, silo: str, partitions: Collection[int], *, reclaim: WriteSession | None = None
+    ) -> WriteSession:
+        if reclaim is not None and not self.owns(reclaim.epochs):
+            raise Deposed("another session had a partition meanwhile")
+        for partition in partitions:
+            self._epochs[partition] += 1
+        epochs = {partition: self._epochs[partition] for partition in partitions}
+        return MemoryWriteSession(self, epochs, {partition: len(self._partitions[partition]) for partition in epochs})
+
+    @override
+    async def read_stream(
+        self, stream: str, *, after_version: int = 0, limit: int | None = None
+    ) -> Sequence[RecordedEvent]:
+        return self._streams.get(stream, [])[after_version:][:limit]
+
+    @override
+    async def read_streams(self, streams: Collection[str]) -> Mapping[str, Sequence[RecordedEvent]]:
+        return {stream: list(self._streams[stream]) for stream in streams if stream in self._streams}
+
+    @override
+    async def read_partitions(self, after: Mapping[int, int], *, limit: int) -> Sequence[RecordedEvent]:
+        return [
+            event for partition in sorted(after) for event in self._partitions[partition][after[partition] :][:limit]
+        ]
+
+    @override
+    async def heads(self) -> Mapping[int, int]:
+        return {partition: len(events) for partition, events in enumerate(self._partitions)}
+
+    @override
+    async def close(self) -> None: ...
+
+    def owns(self, epochs: Mapping[int, int]) -> bool:
+        """Whether nobody has taken over since."""
+        return all(self._epochs[partition] == epoch for partition, epoch in epochs.items())
+
+    def find(self, command_ids: Iterable[UUID]) -> Mapping[UUID, Sequence[RecordedEvent]]:
+        """The events of those commands that are in the log."""
+        return {each: list(self._commands[each]) for each in command_ids if each in self._commands}
+
+    def write(self, events: Sequence[NewEvent], epochs: Mapping[int, int]) -> Sequence[int]:
+        """All events or none."""
+        self._check(events)
+        positions = []
+        for event in events:
+            partition = self._partitions[event.partition]
+            recorded = RecordedEvent(
+                event.partition, len(partition) + 1, *event[1:], epochs[event.partition], self._clock()
+            )
+            partition.append(recorded)
+            self._streams.setdefault(event.stream, []).append(recorded)
+            self._commands.setdefault(event.command_id, []).append(recorded)
+            positions.append(recorded.position)
+        return positions
+
+    def _check(self, events: Sequence[NewEvent]) -> None:
+        versions: dict[str, int] = {}
+        commands: set[tuple[UUID, int]] = set()
+        for event in events:
+            if r"\u0000" in event.data + event.metadata:
+                raise Unstorable("text cannot hold a NUL character")
+            command = (event.command_id, event.ordinal)
+            if event.command_id in self._commands or command in commands:
+                raise CommandIdTaken(f"command id {event.command_id} is in the log")
+            commands.add(command)
+            version = versions.get(event.stream, len(self._streams.get(event.stream, [])))
+            if event.version != version + 1:
+                raise VersionTaken(f"{event.stream} is at version {version}")
+            versions[event.stream] = event.version
+
+
+class MemoryWriteSession(WriteSession):
+    """The right to append to a `MemoryEventStore`."""
+
+    def __init__(self, store: MemoryEventStore, epochs: Mapping[int, int], heads: Mapping[int, int]) -> None:
+        self._store = store
+        self._epochs = epochs
+        self._heads = dict(heads)
+
+    @property
+    @override
+    def epochs(self) -> Mapping[int, int]:
+        return self._epochs
+
+    @property
+    @override
+    def heads(self) -> Mapping[int, int]:
+        return self._heads
+
+    @override
+    async def append(self, events: Sequence[NewEvent]) -> Sequence[int]:
+        self._refuse_deposed()
+        positions = self._store.write(events, self._epochs)
+        for event, position in zip(events, positions, strict=True):
+            self._heads[event.partition] = position
+        return positions
+
+    @override
+    async def prove(self, command_ids: Collection[UUID] = ()) -> Mapping[UUID, Sequence[RecordedEvent]]:
+        self._refuse_deposed()
+        return self._store.find(command_ids)
+
+    @override
+    async def close(self) -> None: ...
+
+    def _refuse_deposed(self) -> None:
+        if not self._store.owns(self._epochs):
+            raise Deposed("another session has taken a partition over")

@@ -1,0 +1,149 @@
+"""The log in PostgreSQL, version 15 or later."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+from typing_extensions import override
+
+from actors.store.event_store import (
+    EventStore,
+    RecordedEvent,
+    StoreInfo,
+    StoreUnavailable,
+    StoreUnsuitable,
+    WriteSession,
+)
+from actors.store.migrations import migrate
+from actors.store.sql_files import load_queries
+from actors.store.takeover import take_over
+from actors.store.write_session import PostgresWriteSession
+
+OLDEST_VERSION = 15
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 30.0
+POOL_SIZE = 4
+
+_SQL = load_queries("actors.store", "store.sql", "events.sql", "ownership.sql")
+
+
+class PostgresEventStore(EventStore):
+    """The log in one PostgreSQL database."""
+
+    def __init__(self, url: str, pool: asyncpg.Pool, info: StoreInfo) -> None:
+        self._url = url
+        self._pool = pool
+        self._info = info
+
+    @classmethod
+    async def open(cls, url: str, *, partitions: int) -> PostgresEventStore:
+        """Connect, bring the schema up to date, and found the store if the database has none.
+
+        Raises:
+            StoreUnavailable: no connection.
+            StoreUnsuitable: the server is too old or not durable, or the store has another partition count.
+        """
+        with translated("cannot connect"):
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=POOL_SIZE,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=READ_TIMEOUT_S,
+                server_settings={"application_name": "rayleans reader"},
+            )
+        try:
+            with translated("cannot prepare the log"):
+                async with pool.acquire() as connection:
+                    info = await _prepare(connection, partitions)
+        except BaseException:
+            pool.terminate()
+            raise
+        return cls(url, pool, info)
+
+    @property
+    @override
+    def info(self) -> StoreInfo:
+        return self._info
+
+    @override
+    async def take_over(
+        self, silo: str, partitions: Collection[int], *, reclaim: WriteSession | None = None
+    ) -> WriteSession:
+        broken = reclaim if isinstance(reclaim, PostgresWriteSession) else None
+        with translated("cannot take over"):
+            return await take_over(self._url, silo, partitions, broken)
+
+    @override
+    async def read_stream(
+        self, stream: str, *, after_version: int = 0, limit: int | None = None
+    ) -> Sequence[RecordedEvent]:
+        return await self._read("read_stream", stream, after_version, limit)
+
+    @override
+    async def read_streams(self, streams: Collection[str]) -> Mapping[str, Sequence[RecordedEvent]]:
+        by_stream: dict[str, list[RecordedEvent]] = {}
+        for event in await self._read("read_streams", list(streams)):
+            by_stream.setdefault(event.stream, []).append(event)
+        return by_stream
+
+    @override
+    async def read_partitions(self, after: Mapping[int, int], *, limit: int) -> Sequence[RecordedEvent]:
+        return await self._read("read_partitions", list(after.keys()), list(after.values()), limit)
+
+    @override
+    async def heads(self) -> Mapping[int, int]:
+        with translated("cannot read"):
+            return {row["partition"]: row["position"] for row in await self._pool.fetch(_SQL["heads"])}
+
+    @override
+    async def close(self) -> None:
+        self._pool.terminate()
+
+    async def _read(self, query: str, *arguments: object) -> list[RecordedEvent]:
+        with translated("cannot read"):
+            return recorded(await self._pool.fetch(_SQL[query], *arguments))
+
+
+def recorded(rows: Iterable[asyncpg.Record]) -> list[RecordedEvent]:
+    """Rows that have the columns of `RecordedEvent`, in its order."""
+    return [RecordedEvent(*row) for row in rows]
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Errors of the driver and the network become `StoreUnavailable`."""
+    try:
+        yield
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        raise StoreUnavailable(f"{doing}: {exc or type(exc).__name__}") from exc
+
+
+async def _prepare(connection: Any, partitions: int) -> StoreInfo:
+    _check_settings(await connection.fetchrow(_SQL["server_settings"]))
+    await migrate(connection, "actors.store")
+    async with connection.transaction():
+        await connection.execute(_SQL["found"], uuid4(), secrets.token_bytes(32), partitions)
+        info = StoreInfo(*await connection.fetchrow(_SQL["store"]))
+        await connection.execute(_SQL["found_partitions"], info.partitions)
+    if info.partitions != partitions:
+        raise StoreUnsuitable(
+            f"this log was made with {info.partitions} partitions, and that is for ever; it was opened with "
+            f"{partitions}. Start with --partitions {info.partitions}."
+        )
+    return info
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    if settings["version"] < OLDEST_VERSION * 10_000:
+        raise StoreUnsuitable(f"PostgreSQL {OLDEST_VERSION} or later is needed; this is {settings['version']}")
+    for name in ("fsync", "full_page_writes", "synchronous_commit"):
+        if settings[name] == "off":
+            raise StoreUnsuitable(
+                f"{name} is off in this PostgreSQL, so that an acknowledged command could be lost; set it to on"
+            )

@@ -1,0 +1,31 @@
+CREATE TABLE store (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    store_id uuid NOT NULL,
+    secret bytea NOT NULL CHECK (octet_length(secret) = 32),
+    partitions integer NOT NULL CHECK (partitions > 0)
+);
+
+CREATE TABLE partitions (
+    partition integer PRIMARY KEY,
+    epoch bigint NOT NULL DEFAULT 0,
+    silo text NOT NULL DEFAULT '',
+    since timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (fillfactor = 50);
+
+CREATE TABLE events (
+    partition integer NOT NULL,
+    position bigint NOT NULL,
+    version bigint NOT NULL,
+    epoch bigint NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    command_id uuid NOT NULL,
+    ordinal integer NOT NULL,
+    stream text NOT NULL,
+    type text NOT NULL,
+    fingerprint bytea NOT NULL,
+    data jsonb NOT NULL,
+    metadata jsonb NOT NULL,
+    CONSTRAINT events_by_position PRIMARY KEY (partition, position),
+    CONSTRAINT events_by_version UNIQUE (stream, version),
+    CONSTRAINT events_by_command UNIQUE (command_id, ordinal)
+);

@@ -1,0 +1,33 @@
+-- name: lock_partition
+-- Session lock: it goes with the connection, and is seen in this database only.
+SELECT pg_try_advisory_lock($1, $2);
+
+-- name: lock_holder
+SELECT pid FROM pg_locks
+WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND classid = $1::integer::oid AND objid = $2::integer::oid AND objsubid = 2 AND granted;
+
+-- name: put_out
+-- Ends the holder's session, with whatever it has under way, and waits up to $2 milliseconds for its end.
+SELECT pg_terminate_backend($1, $2);
+
+-- name: raise_epochs
+-- Waits for an append of the former owner that is under way, so that nothing slips in behind.
+UPDATE partitions SET epoch = epoch + 1, silo = $2, since = clock_timestamp()
+WHERE partition = ANY($1)
+RETURNING partition, epoch;
+
+-- name: reclaim_epochs
+UPDATE partitions SET epoch = partitions.epoch + 1, silo = $3, since = clock_timestamp()
+FROM unnest($1::integer[], $2::bigint[]) AS held (partition, epoch)
+WHERE partitions.partition = held.partition AND partitions.epoch = held.epoch
+RETURNING partitions.partition, partitions.epoch;
+
+-- name: still_held
+SELECT count(*) FROM partitions JOIN unnest($1::integer[], $2::bigint[]) AS held (partition, epoch)
+  ON partitions.partition = held.partition AND partitions.epoch = held.epoch;
+
+-- name: heads
+SELECT partitions.partition,
+       coalesce((SELECT max(position) FROM events WHERE events.partition = partitions.partition), 0) AS position
+FROM partitions ORDER BY partition;

@@ -1,0 +1,101 @@
+"""How a session comes to own partitions. Ray can run two copies of a silo; this is what keeps them apart.
+
+Three fences, each for what the others cannot do. A session lock on the write connection: whoever takes over
+ends the connection of a holder that is paused in the middle of a write and would block the next one. The epoch,
+raised here and checked by every append: a former owner writes nothing, also when nobody has written since. The
+primary key: the last line. The order matters: lock, then epoch, then heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import asyncpg
+
+from actors.store.event_store import Deposed, StoreUnavailable, WriteSession
+from actors.store.sql_files import load_queries
+from actors.store.write_session import PostgresWriteSession
+
+CONNECT_TIMEOUT_S = 5.0
+STATEMENT_TIMEOUT_S = 10.0
+PUT_OUT_TIMEOUT_MS = 5_000
+PUT_OUT_ATTEMPTS = 3
+
+# Advisory locks of all programs in a database share one space; this class is ours. They are not seen elsewhere.
+LOCK_CLASS = 0x5241594C
+
+_SESSION_SETTINGS = {
+    "statement_timeout": "10s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "5s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "5s",
+}
+
+_SQL = load_queries("actors.store", "ownership.sql")
+
+
+async def take_over(
+    url: str, silo: str, partitions: Collection[int], broken: PostgresWriteSession | None
+) -> WriteSession:
+    """A session that owns `partitions`; see `EventStore.take_over`. Errors of the driver pass through.
+
+    Args:
+        broken: session of the same silo whose connection was lost. When given, nobody is put out but that
+            very session, and the partitions are taken only if they are still at its epochs.
+    """
+    connection = await asyncpg.connect(
+        url,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=STATEMENT_TIMEOUT_S + 1,
+        server_settings={**_SESSION_SETTINGS, "application_name": f"rayleans {silo}"},
+    )
+    try:
+        if broken is not None:
+            await _refuse_deposed(connection, broken.epochs)
+        await _lock(connection, partitions, None if broken is None else broken.backend_pid)
+        epochs = await _raise_epochs(connection, silo, partitions, broken)
+        heads = {row["partition"]: row["position"] for row in await connection.fetch(_SQL["heads"])}
+    except BaseException:
+        connection.terminate()
+        raise
+    return PostgresWriteSession(connection, epochs, {partition: heads[partition] for partition in epochs})
+
+
+async def _lock(connection: asyncpg.Connection, partitions: Collection[int], only: int | None) -> None:
+    missing = list(partitions)
+    for _ in range(PUT_OUT_ATTEMPTS):
+        missing = [
+            partition
+            for partition in missing
+            if not await connection.fetchval(_SQL["lock_partition"], LOCK_CLASS, partition)
+        ]
+        if not missing:
+            return
+        for holder in {await connection.fetchval(_SQL["lock_holder"], LOCK_CLASS, each) for each in missing}:
+            if holder is not None and only in (None, holder):
+                await connection.fetchval(_SQL["put_out"], holder, PUT_OUT_TIMEOUT_MS)
+    raise StoreUnavailable(f"another session holds the lock of partition {missing[0]} and could not be put out")
+
+
+async def _raise_epochs(
+    connection: asyncpg.Connection, silo: str, partitions: Collection[int], broken: PostgresWriteSession | None
+) -> Mapping[int, int]:
+    if broken is None:
+        rows = await connection.fetch(_SQL["raise_epochs"], list(partitions), silo)
+    else:
+        async with connection.transaction():
+            held = (list(broken.epochs.keys()), list(broken.epochs.values()))
+            rows = await connection.fetch(_SQL["reclaim_epochs"], *held, silo)
+            if len(rows) != len(broken.epochs):
+                raise Deposed("another session had a partition meanwhile")
+    return {row["partition"]: row["epoch"] for row in rows}
+
+
+async def _refuse_deposed(connection: asyncpg.Connection, epochs: Mapping[int, int]) -> None:
+    """Ask before waiting for a lock: whoever is deposed must end now, not when the new owner lets go."""
+    held = (list(epochs.keys()), list(epochs.values()))
+    if await connection.fetchval(_SQL["still_held"], *held) != len(epochs):
+        raise Deposed("another session had a partition meanwhile")
