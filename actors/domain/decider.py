@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
@@ -67,6 +68,8 @@ class Decider(Generic[C, E, S]):
     _names: Mapping[type[BaseModel], str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if re.fullmatch("[a-z][a-z0-9_]*", self.category) is None:
+            raise ValueError(f"{self.category!r} is no category: use a-z, 0-9 and _, so that stream names stay clear")
         names: dict[type[BaseModel], str] = {model: name for name, model in self.command_types.items()}
         names.update({model: name for name, model in self.event_types.items()})
         if len(names) != len(self.command_types) + len(self.event_types):
