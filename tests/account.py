@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, assert_never
 
+from pydantic import ConfigDict
+
 from actors.domain.decider import Command, Decider, Event, Rejection
 
 
@@ -21,11 +23,17 @@ class Withdraw(Command):
     amount: int
 
 
+class Weigh(Command):
+    """What it leads to cannot always be stored."""
+
+    weight: float
+
+
 class Audit(Command):
     """Has a bug, to see what becomes of its neighbours."""
 
 
-AccountCommand = Open | Deposit | Withdraw | Audit
+AccountCommand = Open | Deposit | Withdraw | Weigh | Audit
 
 
 class Opened(Event):
@@ -40,7 +48,13 @@ class Withdrawn(Event):
     amount: int
 
 
-AccountEvent = Opened | Deposited | Withdrawn
+class Weighed(Event):
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
+    weight: float
+
+
+AccountEvent = Opened | Deposited | Withdrawn | Weighed
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +90,8 @@ def decide(command: AccountCommand, account: Account) -> Sequence[AccountEvent]:
             raise InsufficientFunds
         case Withdraw():
             return [Withdrawn(amount=command.amount)]
+        case Weigh():
+            return [Weighed(weight=command.weight)]
         case Audit():
             raise ZeroDivisionError("a bug")
         case _:
@@ -90,6 +106,8 @@ def evolve(account: Account, event: AccountEvent) -> Account:
             return replace(account, balance=account.balance + event.amount)
         case Withdrawn():
             return replace(account, balance=account.balance - event.amount)
+        case Weighed():
+            return account
         case _:
             assert_never(event)
 
@@ -100,6 +118,6 @@ ACCOUNT: Decider[AccountCommand, AccountEvent, Account] = Decider(
     initial=Account(),
     decide=decide,
     evolve=evolve,
-    command_types={"open": Open, "deposit": Deposit, "withdraw": Withdraw, "audit": Audit},
-    event_types={"Opened": Opened, "Deposited": Deposited, "Withdrawn": Withdrawn},
+    command_types={"open": Open, "deposit": Deposit, "withdraw": Withdraw, "weigh": Weigh, "audit": Audit},
+    event_types={"Opened": Opened, "Deposited": Deposited, "Withdrawn": Withdrawn, "Weighed": Weighed},
 )

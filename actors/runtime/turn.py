@@ -55,6 +55,8 @@ def take_turn(activation: Activation[Any], envelope: CommandEnvelope, silo: str)
     if not events:
         return Turn(_already_true(activation), ask_log=forgetful)
     new = _new_events(activation, envelope, command, events, silo)
+    if any(_holds_nul(event.data) for event in new):
+        return Turn(Failed(f"{envelope.command} of {activation.stream} holds a NUL character, which no view can store"))
     activation.move(state, activation.version + len(new), envelope.command_id)
     shown = tuple(EventOut(event.type, event.version, event.data) for event in new)
     return Turn(Done(activation.version, shown, activation.partition, 0, False), new)
@@ -93,6 +95,11 @@ def _parse(activation: Activation[Any], envelope: CommandEnvelope) -> Command | 
         where = ".".join(str(part) for part in first["loc"]) or "the command"
         return Invalid(f"{where}: {first['msg']}")
     return command
+
+
+def _holds_nul(data: str) -> bool:
+    # A backslash that is itself escaped is text about a NUL, not one.
+    return r"\u0000" in data.replace("\\\\", "")
 
 
 def _already_true(activation: Activation[Any]) -> Done:

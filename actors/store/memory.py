@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -103,8 +104,8 @@ class MemoryEventStore(EventStore):
         versions: dict[str, int] = {}
         commands: set[tuple[UUID, int]] = set()
         for event in events:
-            if r"\u0000" in event.data + event.metadata:
-                raise Unstorable("text cannot hold a NUL character")
+            _check_json(event.data)
+            _check_json(event.metadata)
             command = (event.command_id, event.ordinal)
             if event.command_id in self._commands or command in commands:
                 raise CommandIdTaken(f"command id {event.command_id} is in the log")
@@ -152,3 +153,14 @@ class MemoryWriteSession(WriteSession):
     def _refuse_deposed(self) -> None:
         if not self._store.owns(self._epochs):
             raise Deposed("another session has taken a partition over")
+
+
+def _check_json(text: str) -> None:
+    try:
+        json.loads(text, parse_constant=_refuse_constant)
+    except ValueError as exc:
+        raise Unstorable(f"not JSON: {exc}") from exc
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

@@ -39,6 +39,7 @@ class PostgresEventStore(EventStore):
         self._url = url
         self._pool = pool
         self._info = info
+        self._sessions: list[PostgresWriteSession] = []
 
     @classmethod
     async def open(cls, url: str, *, partitions: int) -> PostgresEventStore:
@@ -77,7 +78,9 @@ class PostgresEventStore(EventStore):
     ) -> WriteSession:
         broken = reclaim if isinstance(reclaim, PostgresWriteSession) else None
         with translated("cannot take over"):
-            return await take_over(self._url, silo, partitions, broken)
+            session = await take_over(self._url, silo, partitions, broken)
+        self._sessions = [*(each for each in self._sessions if each is not reclaim), session]
+        return session
 
     @override
     async def read_stream(
@@ -103,6 +106,8 @@ class PostgresEventStore(EventStore):
 
     @override
     async def close(self) -> None:
+        for session in self._sessions:
+            await session.close()
         self._pool.terminate()
 
     async def _read(self, query: str, *arguments: object) -> list[RecordedEvent]:
@@ -142,6 +147,8 @@ async def _prepare(connection: Any, partitions: int) -> StoreInfo:
 def _check_settings(settings: Mapping[str, Any]) -> None:
     if settings["version"] < OLDEST_VERSION * 10_000:
         raise StoreUnsuitable(f"PostgreSQL {OLDEST_VERSION} or later is needed; this is {settings['version']}")
+    if settings["encoding"] != "UTF8":
+        raise StoreUnsuitable(f"the encoding of the database is {settings['encoding']}; make it with UTF8")
     for name in ("fsync", "full_page_writes", "synchronous_commit"):
         if settings[name] == "off":
             raise StoreUnsuitable(

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 
 import asyncpg
 
-from actors.store.event_store import Deposed, StoreUnavailable, WriteSession
+from actors.store.event_store import Deposed, StoreUnavailable
 from actors.store.sql_files import load_queries
 from actors.store.write_session import PostgresWriteSession
 
@@ -39,7 +39,7 @@ _SQL = load_queries("actors.store", "ownership.sql")
 
 async def take_over(
     url: str, silo: str, partitions: Collection[int], broken: PostgresWriteSession | None
-) -> WriteSession:
+) -> PostgresWriteSession:
     """A session that owns `partitions`; see `EventStore.take_over`. Errors of the driver pass through.
 
     Args:

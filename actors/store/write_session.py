@@ -91,7 +91,7 @@ class PostgresWriteSession(WriteSession):
         except asyncpg.UniqueViolationError as exc:
             taken = CommandIdTaken if exc.constraint_name == "events_by_command" else VersionTaken
             raise taken(exc.detail or str(exc)) from exc
-        except asyncpg.DataError as exc:
+        except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as exc:
             raise Unstorable(str(exc)) from exc
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
             self._connection.terminate()

@@ -11,7 +11,7 @@ INSERT INTO events (partition, position, version, epoch, command_id, ordinal, st
 SELECT new.partition, new.position, new.version, owned.epoch, new.command_id, new.ordinal, new.stream, new.type,
        new.fingerprint, new.data, new.metadata
 FROM unnest($3::integer[], $4::bigint[], $5::bigint[], $6::uuid[], $7::integer[], $8::text[], $9::text[],
-            $10::bytea[], $11::jsonb[], $12::jsonb[])
+            $10::bytea[], $11::json[], $12::json[])
      AS new (partition, position, version, command_id, ordinal, stream, type, fingerprint, data, metadata)
      JOIN owned ON owned.partition = new.partition
 WHERE (SELECT count(*) FROM owned) = cardinality($1::integer[]);

@@ -1,4 +1,5 @@
 -- The log. The truth about its tables; migrations/ leads here, and a test proves it.
+-- data and metadata are json and not jsonb: a replayed receipt must be the original one to the letter.
 
 CREATE TABLE store (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -25,8 +26,8 @@ CREATE TABLE events (
     stream text NOT NULL,
     type text NOT NULL,
     fingerprint bytea NOT NULL,
-    data jsonb NOT NULL,
-    metadata jsonb NOT NULL,
+    data json NOT NULL,
+    metadata json NOT NULL,
     CONSTRAINT events_by_position PRIMARY KEY (partition, position),
     CONSTRAINT events_by_version UNIQUE (stream, version),
     CONSTRAINT events_by_command UNIQUE (command_id, ordinal)

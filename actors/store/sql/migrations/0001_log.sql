@@ -23,8 +23,8 @@ CREATE TABLE events (
     stream text NOT NULL,
     type text NOT NULL,
     fingerprint bytea NOT NULL,
-    data jsonb NOT NULL,
-    metadata jsonb NOT NULL,
+    data json NOT NULL,
+    metadata json NOT NULL,
     CONSTRAINT events_by_position PRIMARY KEY (partition, position),
     CONSTRAINT events_by_version UNIQUE (stream, version),
     CONSTRAINT events_by_command UNIQUE (command_id, ordinal)

@@ -1,0 +1,66 @@
+"""A PostgreSQL for all tests that need one: started once, with fresh databases for each test.
+
+With RAYLEANS_EVENTS_URL in the environment the tests use that server instead; its user must be allowed to create
+databases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from actors.store.embedded import EmbeddedPostgres
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A database of a PostgreSQL server in which databases can be made."""
+    given = os.environ.get("RAYLEANS_EVENTS_URL")
+    if given is not None:
+        yield given
+        return
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server.url("events")
+    server.stop()
+
+
+@pytest.fixture
+def new_database(server_url: str) -> Iterator[Callable[[], str]]:
+    """Makes empty databases, which go with the test."""
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(f"test_{uuid4().hex}")
+        asyncio.run(_execute(server_url, f'CREATE DATABASE "{made[-1]}"'))
+        return urlunsplit(urlsplit(server_url)._replace(path=f"/{made[-1]}"))
+
+    yield make
+    for name in made:
+        asyncio.run(_execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+def events_url(new_database: Callable[[], str]) -> str:
+    """An empty database for a log."""
+    return new_database()
+
+
+@pytest.fixture
+def views_url(new_database: Callable[[], str]) -> str:
+    """An empty database for views."""
+    return new_database()
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

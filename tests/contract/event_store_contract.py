@@ -1,0 +1,227 @@
+"""What every event store must do. Each adapter inherits this class and gives it a store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from actors.store.event_store import (
+    CommandIdTaken,
+    Deposed,
+    EventStore,
+    NewEvent,
+    Unstorable,
+    VersionTaken,
+    WriteSession,
+    partition_of,
+)
+
+PARTITIONS = 4
+
+
+def new(
+    stream: str = "account-ada",
+    version: int = 1,
+    *,
+    command_id: UUID | None = None,
+    ordinal: int = 0,
+    data: str = '{"a": 1}',
+) -> NewEvent:
+    return NewEvent(
+        partition=partition_of(stream, PARTITIONS),
+        stream=stream,
+        version=version,
+        type="Deposited",
+        data=data,
+        metadata='{"by": "test"}',
+        command_id=command_id or uuid4(),
+        ordinal=ordinal,
+        fingerprint=b"0123456789abcdef",
+    )
+
+
+def history(stream: str, length: int) -> list[NewEvent]:
+    return [new(stream, version) for version in range(1, length + 1)]
+
+
+async def own_all(store: EventStore, silo: str = "silo/0") -> WriteSession:
+    return await store.take_over(silo, range(PARTITIONS))
+
+
+async def whole_log(store: EventStore) -> Sequence[str]:
+    events = await store.read_partitions(dict.fromkeys(range(PARTITIONS), 0), limit=10_000)
+    return [f"{event.stream}@{event.version}" for event in events]
+
+
+class EventStoreContract:
+    """Inherit and give a `store` fixture of `PARTITIONS` partitions."""
+
+    async def test_appended_event_is_read_back_as_it_was_written(self, store: EventStore) -> None:
+        session = await own_all(store)
+        event = new(data='{"name": "Zoë 💿", "n": null}')
+
+        (position,) = await session.append([event])
+
+        (recorded,) = await store.read_stream("account-ada")
+        assert (recorded.category, recorded.key, recorded.version, recorded.type) == ("account", "ada", 1, "Deposited")
+        assert (recorded.partition, recorded.position) == (event.partition, position)
+        assert recorded.data == event.data
+        assert recorded.metadata == event.metadata
+        assert (recorded.command_id, recorded.ordinal, recorded.fingerprint) == (event.command_id, 0, event.fingerprint)
+        assert recorded.epoch == session.epochs[event.partition]
+        assert datetime.now(UTC) - recorded.recorded_at < timedelta(minutes=1)
+
+    async def test_positions_count_from_one_without_a_gap_in_each_partition(self, store: EventStore) -> None:
+        session = await own_all(store)
+        for _ in range(3):
+            await session.append([new(f"account-{uuid4()}") for _ in range(10)])
+
+        for partition, head in session.heads.items():
+            events = await store.read_partitions({partition: 0}, limit=100)
+            assert [event.position for event in events] == list(range(1, head + 1))
+        assert sum(session.heads.values()) == 30
+        assert await store.heads() == session.heads
+
+    async def test_stream_that_does_not_exist_is_empty(self, store: EventStore) -> None:
+        assert list(await store.read_stream("account-nobody")) == []
+
+    async def test_stream_is_read_from_a_version_on_and_up_to_a_limit(self, store: EventStore) -> None:
+        session = await own_all(store)
+        await session.append(history("account-ada", 5))
+
+        events = await store.read_stream("account-ada", after_version=1, limit=3)
+
+        assert [event.version for event in events] == [2, 3, 4]
+
+    async def test_many_streams_are_read_at_once_and_missing_ones_are_left_out(self, store: EventStore) -> None:
+        session = await own_all(store)
+        await session.append([*history("account-ada", 2), *history("account-bob", 1)])
+
+        streams = await store.read_streams(["account-ada", "account-bob", "account-nobody"])
+
+        assert {stream: [event.version for event in events] for stream, events in streams.items()} == {
+            "account-ada": [1, 2],
+            "account-bob": [1],
+        }
+
+    async def test_partitions_are_read_in_order_with_a_limit_for_each(self, store: EventStore) -> None:
+        session = await own_all(store)
+        await session.append([new(f"account-{number}") for number in range(40)])
+
+        events = await store.read_partitions({0: 1, 1: 2}, limit=3)
+
+        assert [(event.partition, event.position) for event in events] == [
+            (0, 2),
+            (0, 3),
+            (0, 4),
+            (1, 3),
+            (1, 4),
+            (1, 5),
+        ]
+
+    async def test_version_that_is_taken_refuses_the_whole_batch(self, store: EventStore) -> None:
+        session = await own_all(store)
+        await session.append([new()])
+
+        with pytest.raises(VersionTaken):
+            await session.append([new("account-bob"), new("account-ada", 1)])
+
+        assert await whole_log(store) == ["account-ada@1"]
+
+    async def test_command_id_that_is_taken_refuses_the_whole_batch(self, store: EventStore) -> None:
+        session = await own_all(store)
+        command_id = uuid4()
+        await session.append([new(command_id=command_id)])
+
+        with pytest.raises(CommandIdTaken):
+            await session.append([new("account-bob"), new("account-cleo", command_id=command_id)])
+
+        assert await whole_log(store) == ["account-ada@1"]
+
+    async def test_content_that_cannot_be_stored_refuses_the_whole_batch(self, store: EventStore) -> None:
+        session = await own_all(store)
+
+        with pytest.raises(Unstorable):
+            await session.append([new("account-bob"), new(data='{"name":')])
+
+        assert await whole_log(store) == []
+
+    async def test_session_goes_on_after_a_refusal(self, store: EventStore) -> None:
+        session = await own_all(store)
+        await session.append([new()])
+        for refused in (new(), new("account-bob", data="no json")):
+            with pytest.raises((VersionTaken, Unstorable)):
+                await session.append([refused])
+
+        await session.append([new("account-ada", 2)])
+
+        assert await whole_log(store) == ["account-ada@1", "account-ada@2"]
+
+    async def test_events_of_a_command_are_found_by_its_id(self, store: EventStore) -> None:
+        session = await own_all(store)
+        command_id = uuid4()
+        await session.append([new(version=v, command_id=command_id, ordinal=v - 1) for v in (1, 2)])
+
+        found = await session.prove([uuid4(), command_id])
+
+        assert {each: [event.version for event in events] for each, events in found.items()} == {command_id: [1, 2]}
+
+    async def test_each_take_over_raises_the_epoch(self, store: EventStore) -> None:
+        first = await own_all(store)
+        second = await own_all(store)
+
+        assert second.epochs == {partition: epoch + 1 for partition, epoch in first.epochs.items()}
+
+    async def test_new_owner_goes_on_where_the_log_is(self, store: EventStore) -> None:
+        await (await own_all(store)).append(history("account-ada", 3))
+
+        session = await own_all(store)
+        await session.append([new("account-ada", 4)])
+
+        assert len(await whole_log(store)) == 4
+
+    async def test_broken_session_is_reclaimed_when_nobody_came_between(self, store: EventStore) -> None:
+        broken = await own_all(store)
+        await broken.append([new()])
+        await broken.close()
+
+        session = await store.take_over("silo/0", range(PARTITIONS), reclaim=broken)
+
+        await session.append([new("account-ada", 2)])
+        assert all(session.epochs[partition] > epoch for partition, epoch in broken.epochs.items())
+
+    async def test_broken_session_is_not_reclaimed_from_a_new_owner(self, store: EventStore) -> None:
+        broken = await own_all(store)
+        owner = await store.take_over("silo/0 again", [1])
+
+        with pytest.raises(Deposed):
+            await store.take_over("silo/0", range(PARTITIONS), reclaim=broken)
+
+        assert await owner.prove() == {}
+
+    async def test_sessions_of_different_partitions_do_not_meet(self, store: EventStore) -> None:
+        even = await store.take_over("silo/0", [0, 2])
+        odd = await store.take_over("silo/1", [1, 3])
+
+        assert await even.prove() == {}
+        assert await odd.prove() == {}
+
+    async def test_reader_beside_a_writer_never_sees_a_gap(self, store: EventStore) -> None:
+        session = await own_all(store)
+
+        async def write() -> None:
+            for _ in range(20):
+                await session.append([new(f"account-{uuid4()}") for _ in range(20)])
+
+        writing = asyncio.create_task(write())
+        seen: dict[int, int] = dict.fromkeys(range(PARTITIONS), 0)
+        while sum(seen.values()) < 400:
+            for event in await store.read_partitions(seen, limit=50):
+                assert event.position == seen[event.partition] + 1
+                seen[event.partition] = event.position
+            await asyncio.wait([writing], timeout=0)
+        await writing
