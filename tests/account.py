@@ -80,6 +80,8 @@ class InsufficientFunds(Rejection):
 
 def decide(command: AccountCommand, account: Account) -> Sequence[AccountEvent]:
     match command:
+        case Audit():
+            raise ZeroDivisionError("a bug")
         case Open():
             return [] if account.owner else [Opened(owner=command.owner)]
         case _ if account.owner is None:
@@ -92,8 +94,6 @@ def decide(command: AccountCommand, account: Account) -> Sequence[AccountEvent]:
             return [Withdrawn(amount=command.amount)]
         case Weigh():
             return [Weighed(weight=command.weight)]
-        case Audit():
-            raise ZeroDivisionError("a bug")
         case _:
             assert_never(command)
 
