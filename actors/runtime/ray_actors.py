@@ -192,7 +192,8 @@ def start_silo(config: SiloConfig) -> ActorHandle[Any]:
         enable_task_events=False,
         concurrency_groups={"control": 4},
     )
-    return actor.remote(msgspec.msgpack.encode(config))
+    handle: ActorHandle[Any] = actor.remote(msgspec.msgpack.encode(config))  # type: ignore[assignment]
+    return handle
 
 
 def join_ray(address: str | None) -> None:

@@ -1,0 +1,59 @@
+"""One version of a view: its tables, which carry the version in their names, and what tells it from others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+
+from pydantic import BaseModel
+
+from projections.projection import AnyProjection, Tally
+from projections.tables import RowTable
+
+
+class Build:
+    """The tables of a projection in one version.
+
+    `projection.name` and the names of the tallies are SQL views of the served version, so that readers need not
+    know versions, and the next version can be built beside this one.
+    """
+
+    def __init__(self, projection: AnyProjection, version: int) -> None:
+        self.projection = projection
+        self.version = version
+        name = f"{projection.name}_v{version}"
+        self.rows = RowTable(name, projection.row, (projection.key,), projection.indexes)
+        self.tallies: Sequence[tuple[Tally, RowTable]] = [
+            (tally, RowTable(f"{tally.name}_v{version}", tally.row, tally.key)) for tally in projection.tallies
+        ]
+
+    @property
+    def tables(self) -> Sequence[tuple[str, RowTable]]:
+        """The name that readers use → the table."""
+        return [(self.projection.name, self.rows), *((tally.name, table) for tally, table in self.tallies)]
+
+    def tally_changes(
+        self, tally: Tally, table: RowTable, changes: Iterable[tuple[BaseModel | None, BaseModel | None]]
+    ) -> list[BaseModel]:
+        """What rows that changed from before to after add to a tally."""
+        contributions = [
+            (contribution, factor)
+            for before, after in changes
+            for row, factor in ((before, -1), (after, 1))
+            if row is not None and (contribution := tally.contribution(row)) is not None
+        ]
+        return table.added(contributions)
+
+
+def fingerprint(projection: AnyProjection) -> str:
+    """Changes when the tables or the meaning of a projection change, and with nothing else."""
+    shape = {
+        "row": projection.row.model_json_schema(),
+        "key": projection.key,
+        "on": sorted(event.__name__ for event in projection.on),
+        "tallies": [[tally.name, tally.row.model_json_schema(), tally.key] for tally in projection.tallies],
+        "indexes": [[index.kind, index.columns] for index in projection.indexes],
+        "revision": projection.revision,
+    }
+    return hashlib.blake2b(json.dumps(shape, sort_keys=True).encode(), digest_size=16).hexdigest()

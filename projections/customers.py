@@ -1,0 +1,228 @@
+"""The customer directory: every customer as they are now, found by name or address; how many are active."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache, partial
+from typing import Any, Literal
+
+import msgspec
+from pydantic import BaseModel
+from sqlalchemy import BigInteger, Text, bindparam, cast, func, select, text, tuple_
+from sqlalchemy.dialects.postgresql import TSQUERY
+
+from actors.domain.customer import (
+    CUSTOMER,
+    CustomerCreditLimitChanged,
+    CustomerDeactivated,
+    CustomerEmailChanged,
+    CustomerReactivated,
+    CustomerRegistered,
+    CustomerRenamed,
+)
+from projections.errors import InvalidCursor
+from projections.page import Page, cut, read_cursor
+from projections.projection import Index, Projection, Recorded, Tally
+from projections.query import Query, row_table, tally_table
+from projections.views import Seen, ViewReader, read_rows
+
+Status = Literal["active", "inactive"]
+Sort = Literal["name", "-name", "registered_at", "-registered_at"]
+
+# Rows
+
+
+class CustomerRow(BaseModel):
+    """A customer. `sort_name` and `words` are for finding it: the folded name; its words and the address."""
+
+    id: str
+    name: str
+    email: str
+    status: Status
+    credit_limit: int | None
+    version: int
+    registered_at: datetime
+    updated_at: datetime
+    sort_name: str
+    words: str
+
+
+class CustomersByStatus(BaseModel):
+    """How many customers have a status."""
+
+    status: str
+    customers: int
+
+
+# Folds
+
+
+def registered(_: CustomerRow | None, event: Recorded[CustomerRegistered]) -> CustomerRow:
+    """A new customer."""
+    return CustomerRow(
+        id=event.key,
+        name=event.data.name,
+        email=event.data.email,
+        status="active",
+        credit_limit=event.data.credit_limit,
+        version=event.version,
+        registered_at=event.recorded_at,
+        updated_at=event.recorded_at,
+        sort_name=event.data.name.casefold(),
+        words=_words(event.data.name, event.data.email),
+    )
+
+
+def renamed(row: CustomerRow | None, event: Recorded[CustomerRenamed]) -> CustomerRow | None:
+    """Another name."""
+    name = event.data.name
+    return row and _changed(row, event, name=name, sort_name=name.casefold(), words=_words(name, row.email))
+
+
+def email_changed(row: CustomerRow | None, event: Recorded[CustomerEmailChanged]) -> CustomerRow | None:
+    """Another address."""
+    return row and _changed(row, event, email=event.data.email, words=_words(row.name, event.data.email))
+
+
+def credit_limit_changed(row: CustomerRow | None, event: Recorded[CustomerCreditLimitChanged]) -> CustomerRow | None:
+    """Another limit."""
+    return row and _changed(row, event, credit_limit=event.data.credit_limit)
+
+
+def deactivated(row: CustomerRow | None, event: Recorded[CustomerDeactivated]) -> CustomerRow | None:
+    """Put to rest."""
+    return row and _changed(row, event, status="inactive")
+
+
+def reactivated(row: CustomerRow | None, event: Recorded[CustomerReactivated]) -> CustomerRow | None:
+    """Active again."""
+    return row and _changed(row, event, status="active")
+
+
+def _changed(row: CustomerRow, event: Recorded[Any], **fields: object) -> CustomerRow:
+    return row.model_copy(update={**fields, "version": event.version, "updated_at": event.recorded_at})
+
+
+def _words(name: str, email: str) -> str:
+    return " ".join([*name.casefold().split(), email.casefold()])
+
+
+# Projection
+
+CUSTOMERS_BY_STATUS = Tally(
+    name="customers_by_status",
+    row=CustomersByStatus,
+    key=("status",),
+    contribution=lambda row: CustomersByStatus(status=row.status, customers=1),
+)
+
+CUSTOMERS = Projection(
+    name="customers",
+    row=CustomerRow,
+    key="id",
+    sources=(CUSTOMER,),
+    on={
+        CustomerRegistered: registered,
+        CustomerRenamed: renamed,
+        CustomerEmailChanged: email_changed,
+        CustomerCreditLimitChanged: credit_limit_changed,
+        CustomerDeactivated: deactivated,
+        CustomerReactivated: reactivated,
+    },
+    tallies=(CUSTOMERS_BY_STATUS,),
+    indexes=(Index(("sort_name", "id")), Index(("registered_at", "id")), Index(("words",), kind="words")),
+)
+
+# Queries
+
+
+class NameCursor(msgspec.Struct, frozen=True, array_like=True, tag="name"):
+    """Where a page by name ended."""
+
+    descending: bool
+    sort_name: str
+    id: str
+
+
+class AgeCursor(msgspec.Struct, frozen=True, array_like=True, tag="registered_at"):
+    """Where a page by time of registration ended."""
+
+    descending: bool
+    registered_at: datetime
+    id: str
+
+
+async def find_customers(
+    reader: ViewReader, *, status: Status | None, search: str | None, sort: Sort, limit: int, cursor: str | None
+) -> Seen[Page[CustomerRow]]:
+    """Customers of a status; with `search`, those whose name has a word that begins so, or whose address does.
+
+    Of several words in `search` each must be found.
+
+    Raises:
+        InvalidCursor: `cursor` is none, or one of another sort.
+        ViewsUnavailable: as `ViewReader.get`.
+    """
+    arguments: dict[str, object] = {"limit": limit + 1}
+    if cursor is not None:
+        arguments |= _behind(sort, cursor)
+    if status is not None:
+        arguments["status"] = status
+    if search and search.split():
+        arguments["words"] = _beginnings(search)
+    seen = await reader.select(CUSTOMERS, _finding(sort, frozenset(arguments)), **arguments)
+    return Seen(cut(read_rows(CUSTOMERS, seen.value), limit, partial(_end, sort)), seen.positions)
+
+
+async def count_customers(reader: ViewReader) -> Seen[dict[str, int]]:
+    """How many customers are active and inactive. Raises as `ViewReader.get`."""
+    seen = await reader.select(CUSTOMERS, _counting())
+    counts = {record["status"]: record["customers"] for record in seen.value}
+    return Seen({status: counts.get(status, 0) for status in ("active", "inactive")}, seen.positions)
+
+
+def _end(sort: Sort, row: CustomerRow) -> NameCursor | AgeCursor:
+    if sort.endswith("name"):
+        return NameCursor(sort.startswith("-"), row.sort_name, row.id)
+    return AgeCursor(sort.startswith("-"), row.registered_at, row.id)
+
+
+def _behind(sort: Sort, cursor: str) -> dict[str, object]:
+    end: NameCursor | AgeCursor
+    if sort.endswith("name"):
+        end = read_cursor(cursor, NameCursor)
+    else:
+        end = read_cursor(cursor, AgeCursor)
+    if end.descending != sort.startswith("-"):
+        raise InvalidCursor
+    value = end.sort_name if isinstance(end, NameCursor) else end.registered_at
+    return {"after_value": value, "after_id": end.id}
+
+
+@cache
+def _counting() -> Query:
+    return Query(select(tally_table(CUSTOMERS_BY_STATUS).table))
+
+
+@cache
+def _finding(sort: Sort, given: frozenset[str]) -> Query:
+    rows = row_table(CUSTOMERS).table
+    value = rows.c.sort_name if sort.endswith("name") else rows.c.registered_at
+    order = [value.desc(), rows.c.id.desc()] if sort.startswith("-") else [value, rows.c.id]
+    query = select(rows).order_by(*order).limit(bindparam("limit", type_=BigInteger()))
+    if "status" in given:
+        query = query.where(rows.c.status == bindparam("status", type_=Text()))
+    if "words" in given:
+        words = func.array_to_tsvector(func.string_to_array(rows.c.words, text("' '")))
+        query = query.where(words.bool_op("@@")(cast(bindparam("words", type_=Text()), TSQUERY)))
+    if "after_id" in given:
+        here = tuple_(value, rows.c.id)
+        there = tuple_(bindparam("after_value", type_=value.type), bindparam("after_id", type_=Text()))
+        query = query.where(here < there if sort.startswith("-") else here > there)
+    return Query(query, *order)
+
+
+def _beginnings(search: str) -> str:
+    """The text of a `tsquery` for words that begin so, all of them."""
+    words = (word.replace("\\", "\\\\").replace("'", "''") for word in search.casefold().split())
+    return " & ".join(f"'{word}':*" for word in words)

@@ -1,0 +1,120 @@
+"""Events of the log become rows: one batch, in memory. No I/O but the loading of rows, which the caller does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from actors.domain.decider import Event
+from actors.store.event_store import RecordedEvent
+from projections.errors import LogHasGap, PoisonEvent
+from projections.projection import AnyProjection, Fold, Recorded
+
+
+@dataclass(slots=True)
+class Folded:
+    """What a batch of events came to.
+
+    Attributes:
+        after: partition → position of the last event folded.
+        changes: key → row before, row after.
+        poison: the event that could not be folded; everything before it is in here, nothing behind it.
+    """
+
+    after: dict[int, int] = field(default_factory=dict)
+    changes: dict[str, tuple[BaseModel | None, BaseModel | None]] = field(default_factory=dict)
+    poison: PoisonEvent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One event of the log, and what a projection does with it: a fold of a row, or nothing."""
+
+    event: RecordedEvent
+    key: str = ""
+    fold: Fold[Any] | None = None
+    recorded: Recorded[Any] | None = None
+    poison: PoisonEvent | None = None
+
+
+class Folding:
+    """Folds batches of events for one projection."""
+
+    def __init__(self, projection: AnyProjection) -> None:
+        self._projection = projection
+        self._models: dict[tuple[str, str], tuple[type[Event], Fold[Any] | None]] = {
+            (source.category, name): (model, projection.on.get(model))
+            for source in projection.sources
+            for name, model in source.event_types.items()
+        }
+        self._categories = {source.category for source in projection.sources}
+
+    def steps(self, events: Iterable[RecordedEvent], checkpoint: Mapping[int, int]) -> list[Step]:
+        """What to do with each event, in the order of the log.
+
+        Raises:
+            LogHasGap: an event is missing between the checkpoint and these events.
+        """
+        expected = {partition: position + 1 for partition, position in checkpoint.items()}
+        steps = []
+        for event in events:
+            if event.position != expected[event.partition]:
+                raise LogHasGap(event.partition, expected[event.partition], event.position)
+            expected[event.partition] += 1
+            steps.append(self._step(event))
+        return steps
+
+    def fold(self, steps: Sequence[Step], rows: Mapping[str, Any]) -> Folded:
+        """Fold all steps, or those before the first that cannot be folded.
+
+        Args:
+            rows: the present rows of all keys that the steps name, where they exist.
+        """
+        folded = Folded()
+        now = dict(rows)
+        for step in steps:
+            poison = step.poison or self._apply(step, now)
+            if poison is not None:
+                folded.poison = poison
+                break
+            folded.after[step.event.partition] = step.event.position
+        for key in {step.key for step in steps if step.fold is not None}:
+            before, after = rows.get(key), now.get(key)
+            if before is not after:
+                folded.changes[key] = (before, after)
+        return folded
+
+    def _step(self, event: RecordedEvent) -> Step:
+        if event.category not in self._categories:
+            return Step(event)
+        model, fold = self._models.get((event.category, event.type), (None, None))
+        if model is None and self._projection.unknown == "stop":
+            return Step(event, poison=_poison(event, "this release does not know the type"))
+        if model is None or fold is None:
+            return Step(event)
+        try:
+            data = model.model_validate_json(event.data)
+            recorded = Recorded(data, event.key, event.version, event.recorded_at, event.partition, event.position)
+            return Step(event, self._projection.locate(recorded), fold, recorded)
+        except ValidationError as exc:
+            return Step(event, poison=_poison(event, f"its data does not fit: {exc.error_count()} errors"))
+
+    def _apply(self, step: Step, rows: dict[str, Any]) -> PoisonEvent | None:
+        if step.fold is None or step.recorded is None:
+            return None
+        try:
+            row = step.fold(rows.get(step.key), step.recorded)
+        except Exception as bug:  # noqa: BLE001 - a fold is not our code; it stops its own projection only
+            return _poison(step.event, f"its fold raised {type(bug).__name__}: {bug}")
+        if row is None:
+            rows.pop(step.key, None)
+        else:
+            rows[step.key] = row
+        return None
+
+
+def _poison(event: RecordedEvent, reason: str) -> PoisonEvent:
+    return PoisonEvent(event.stream, event.version, event.type, reason)

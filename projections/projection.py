@@ -1,0 +1,126 @@
+"""What a view is: a row model, and for each event a pure function from the row before to the row after.
+
+    ACCOUNTS = Projection(
+        name="accounts",
+        row=AccountRow,
+        key="id",
+        sources=(ACCOUNT,),
+        on={Opened: opened, Deposited: deposited},
+    )
+
+The runner does the rest: it reads the log, loads the rows that a batch touches, folds, and writes rows and
+checkpoint in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel
+
+from actors.domain.decider import AnyDecider, Event
+from actors.domain.domain import Domain, DomainError
+
+E = TypeVar("E", bound=Event)
+R = TypeVar("R", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded(Generic[E]):
+    """An event as a fold sees it.
+
+    Attributes:
+        data: the event.
+        key: id of the actor that it happened to.
+        version: of that actor, 1-based.
+        recorded_at: UTC, by the clock of the log.
+        partition, position: its place in the log.
+    """
+
+    data: E
+    key: str
+    version: int
+    recorded_at: datetime
+    partition: int
+    position: int
+
+
+Fold = Callable[[R | None, Recorded[Any]], R | None]
+
+
+@dataclass(frozen=True)
+class Index:
+    """Makes a query on some columns fast.
+
+    Attributes:
+        columns: names of fields of the row.
+        kind: `order` for comparison and sorting; `words` for the beginnings of words of one column, which
+            holds words separated by single spaces.
+    """
+
+    columns: tuple[str, ...]
+    kind: Literal["order", "words"] = "order"
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """Counts and sums over the rows of a projection, by group; kept up to date with every change of a row.
+
+    Attributes:
+        name: of the table.
+        row: model of one group: the fields of `key`, and integers that add up.
+        key: names of the fields that make a group.
+        contribution: pure; what one row of the projection adds, None = nothing.
+    """
+
+    name: str
+    row: type[BaseModel]
+    key: tuple[str, ...]
+    contribution: Callable[[Any], BaseModel | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Projection(Generic[R]):
+    """One view.
+
+    Attributes:
+        name: of the view and its table.
+        row: pydantic model of a row.
+        key: name of the field that tells rows apart.
+        sources: the kinds of actors whose events are folded.
+        on: event class → fold; None as the row = there is none, before or after.
+        locate: the row that an event is about; by default the one of its actor.
+        tallies: counts and sums over the rows.
+        indexes: for the queries of the view.
+        unknown: what to do with an event of a source that this release does not know.
+        revision: raise it when a fold changes its meaning; the view is then built anew.
+    """
+
+    name: str
+    row: type[R]
+    key: str
+    sources: Sequence[AnyDecider]
+    on: Mapping[type[Event], Fold[R]]
+    locate: Callable[[Recorded[Any]], str] = lambda event: event.key
+    tallies: Sequence[Tally] = ()
+    indexes: Sequence[Index] = ()
+    unknown: Literal["ignore", "stop"] = "ignore"
+    revision: int = 1
+
+
+AnyProjection = Projection[Any]
+
+
+def projections_of(domain: Domain) -> Sequence[AnyProjection]:
+    """The projections of a domain.
+
+    Raises:
+        DomainError: something in it is no `Projection`.
+    """
+    for projection in domain.projections:
+        if not isinstance(projection, Projection):
+            raise DomainError(f"{projection!r} is among the projections of the domain, but is no Projection")
+    return [projection for projection in domain.projections if isinstance(projection, Projection)]

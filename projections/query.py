@@ -1,0 +1,64 @@
+"""Queries on views, built once, each answering with the checkpoint of its view in the same snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, String, Text, bindparam, cast, column, func, select, table, true
+from sqlalchemy.dialects.postgresql import JSONB
+
+from projections.projection import AnyProjection, Tally
+from projections.tables import RowTable, compile_statement
+
+_CHECKPOINTS = table("checkpoints", column("name"), column("version"), column("partition"), column("position"))
+_PROJECTIONS = table("projections", column("name"), column("version"), column("served"))
+
+
+class Query:
+    """A statement whose records carry `positions` beside the columns of `rows`.
+
+    There is always at least one record; `place` is null in the one that stands for no row. The name of the
+    projection is the parameter `projection`.
+
+    Args:
+        rows: what to find.
+        order: of the records, over columns of what `rows` selects from.
+    """
+
+    def __init__(self, rows: Select[Any], *order: Any) -> None:
+        found = rows.add_columns(func.row_number().over(order_by=order or None).label("place")).subquery("found")
+        checkpoint = _checkpoint()
+        self.sql, self._names = compile_statement(
+            select(checkpoint.c.positions, found)
+            .select_from(checkpoint.outerjoin(found, true()))
+            .order_by(found.c.place)
+        )
+
+    def in_order(self, arguments: Mapping[str, object]) -> list[object]:
+        """The arguments as the placeholders of the statement count them."""
+        return [arguments[name] for name in self._names]
+
+
+def _checkpoint() -> Any:
+    positions = func.jsonb_object_agg(cast(_CHECKPOINTS.c.partition, String), _CHECKPOINTS.c.position, type_=JSONB)
+    served = (_PROJECTIONS.c.name == _CHECKPOINTS.c.name) & (_PROJECTIONS.c.version == _CHECKPOINTS.c.version)
+    return (
+        select(positions.label("positions"))
+        .join_from(_CHECKPOINTS, _PROJECTIONS, served)
+        .where(_PROJECTIONS.c.name == bindparam("projection", type_=Text()), _PROJECTIONS.c.served)
+        .subquery("checkpoint")
+    )
+
+
+@cache
+def row_table(projection: AnyProjection) -> RowTable:
+    """The rows of a projection, under the name that readers use."""
+    return RowTable(projection.name, projection.row, (projection.key,))
+
+
+@cache
+def tally_table(tally: Tally) -> RowTable:
+    """The groups of a tally, under the name that readers use."""
+    return RowTable(tally.name, tally.row, tally.key)

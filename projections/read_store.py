@@ -1,0 +1,171 @@
+"""The read database, as the runner of a projection writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import asyncpg
+from pydantic import BaseModel
+from sqlalchemy import MetaData, Table, select
+from sqlalchemy.sql.ddl import CreateView, DropView
+
+from actors.store.migrations import migrate
+from actors.store.sql_files import load_queries
+from projections.build import Build, fingerprint
+from projections.errors import LostRace, ViewsUnavailable
+from projections.projection import AnyProjection
+from projections.tables import compiled
+
+CONNECT_TIMEOUT_S = 5.0
+STATEMENT_TIMEOUT_S = 60.0
+
+_SQL = load_queries("projections", "projections.sql")
+
+Change = tuple[BaseModel | None, BaseModel | None]
+
+
+class ReadStore:
+    """One connection to the read database. Any error ends it; a new one goes on from the checkpoint."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, url: str) -> ReadStore:
+        """Connect and bring the schema up to date.
+
+        Raises:
+            ViewsUnavailable: no connection.
+        """
+        with unavailable("cannot connect"):
+            connection = await asyncpg.connect(
+                url,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=STATEMENT_TIMEOUT_S,
+                server_settings={"application_name": "rayleans projection", "lock_timeout": "10s"},
+            )
+        store = cls(connection)
+        try:
+            with unavailable("cannot prepare the views"):
+                await migrate(connection, "projections")
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        self._connection.terminate()
+
+    async def prepare(self, projection: AnyProjection, partitions: int) -> Build:
+        """The build to work on: the one of this shape, made beside the served one if need be."""
+        wanted = fingerprint(projection)
+        with unavailable("cannot prepare the view"):
+            async with self._connection.transaction():
+                await self._connection.execute(_SQL["lock_projection"], projection.name)
+                versions = await self._connection.fetch(_SQL["versions"], projection.name)
+                same = [row["version"] for row in versions if row["fingerprint"] == wanted]
+                if same:
+                    return Build(projection, same[-1])
+                build = Build(projection, max((row["version"] for row in versions), default=0) + 1)
+                await self._create(build, wanted, partitions)
+                return build
+
+    async def checkpoint(self, build: Build) -> Mapping[int, int]:
+        """Partition → position of the last event that is in the view."""
+        with unavailable("cannot read the checkpoint"):
+            rows = await self._connection.fetch(_SQL["checkpoint"], build.projection.name, build.version)
+        return {row["partition"]: row["position"] for row in rows}
+
+    async def load(self, build: Build, keys: Sequence[str]) -> dict[str, Any]:
+        """The rows of some keys; those that do not exist are left out."""
+        with unavailable("cannot load rows"):
+            records = await self._connection.fetch(build.rows.load, keys)
+        return {record[build.projection.key]: build.rows.read(record) for record in records}
+
+    async def commit(
+        self, build: Build, before: Mapping[int, int], after: Mapping[int, int], changes: Mapping[str, Change]
+    ) -> None:
+        """Write changed rows, tallies and checkpoint in one transaction.
+
+        Args:
+            before, after: checkpoint of each partition that moves.
+            changes: key → row before, row after; None = there is none.
+
+        Raises:
+            LostRace: the checkpoint is not at `before`; nothing was written.
+            ViewsUnavailable: it may or may not have been written; the checkpoint tells.
+        """
+        moved = sorted(after)
+        positions = ([before[each] for each in moved], [after[each] for each in moved])
+        with unavailable("cannot write the view"):
+            async with self._connection.transaction():
+                # First, because it makes a second copy of the projection wait here, and then lose.
+                done = await self._connection.execute(
+                    _SQL["move_checkpoint"], build.projection.name, build.version, moved, *positions
+                )
+                if done != f"UPDATE {len(moved)}":
+                    raise LostRace(build.projection.name)
+                await self._write_rows(build, changes)
+                await self._connection.execute(_SQL["tell_readers"], build.projection.name)
+
+    async def serve(self, build: Build) -> None:
+        """Let readers see this build, and drop all others, in one transaction."""
+        name = build.projection.name
+        with unavailable("cannot swap the view"):
+            async with self._connection.transaction():
+                await self._connection.execute(_SQL["lock_projection"], name)
+                versions = await self._connection.fetch(_SQL["versions"], name)
+                if any(row["served"] and row["version"] == build.version for row in versions):
+                    return
+                await self._show(build)
+                for row in versions:
+                    if row["version"] != build.version:
+                        await self._drop(Build(build.projection, row["version"]))
+                await self._connection.execute(_SQL["serve"], name, build.version)
+                await self._connection.execute(_SQL["tell_readers"], name)
+
+    async def note_error(self, build: Build, error: str | None) -> None:
+        """Keep why the projection stopped, or that it goes on."""
+        with unavailable("cannot note the error"):
+            await self._connection.execute(_SQL["note_error"], build.projection.name, build.version, error)
+
+    async def _create(self, build: Build, shape: str, partitions: int) -> None:
+        for _, table in build.tables:
+            for statement in table.create:
+                await self._connection.execute(statement)
+        await self._connection.execute(_SQL["add_version"], build.projection.name, build.version, shape)
+        await self._connection.execute(_SQL["add_checkpoints"], build.projection.name, build.version, partitions)
+
+    async def _show(self, build: Build) -> None:
+        for name, table in build.tables:
+            await self._connection.execute(compiled(DropView(Table(name, MetaData()), if_exists=True)))
+            await self._connection.execute(compiled(CreateView(select(table.table), name)))
+
+    async def _drop(self, build: Build) -> None:
+        for _, table in build.tables:
+            await self._connection.execute(table.drop)
+        await self._connection.execute(_SQL["drop_version"], build.projection.name, build.version)
+
+    async def _write_rows(self, build: Build, changes: Mapping[str, Change]) -> None:
+        present = [after for _, after in changes.values() if after is not None]
+        gone = [key for key, (_, after) in changes.items() if after is None]
+        if present:
+            await self._connection.execute(build.rows.upsert, *build.rows.columns_of(present))
+        if gone:
+            await self._connection.execute(build.rows.delete, gone)
+        for tally, table in build.tallies:
+            added = build.tally_changes(tally, table, changes.values())
+            if added:
+                await self._connection.execute(table.add, *table.columns_of(added))
+
+
+@contextmanager
+def unavailable(doing: str) -> Iterator[None]:
+    """Errors of the driver and the network become `ViewsUnavailable`."""
+    try:
+        yield
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        raise ViewsUnavailable(f"{doing}: {exc or type(exc).__name__}") from exc

@@ -1,0 +1,127 @@
+"""The read database, as the gateway asks it: rows and the checkpoint they belong to, in one statement."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Generic, TypeVar
+
+import asyncpg
+import msgspec
+from pydantic import BaseModel
+from sqlalchemy import BigInteger, Text, bindparam, select
+
+from projections.errors import ViewsUnavailable
+from projections.projection import AnyProjection, Projection
+from projections.query import Query, row_table
+from projections.read_store import unavailable
+from projections.watch import Watch
+
+CONNECT_TIMEOUT_S = 5.0
+QUERY_TIMEOUT_S = 10.0
+POOL_SIZE = 8
+
+R = TypeVar("R", bound=BaseModel)
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen(Generic[V]):
+    """An answer, and how far its view was when it was given: partition → position."""
+
+    value: V
+    positions: Mapping[int, int]
+
+
+class ViewReader:
+    """Asks views. Connects on first use, and again after every loss of the database."""
+
+    def __init__(self, url: str, projections: Sequence[AnyProjection]) -> None:
+        self._url = url
+        self._projections = projections
+        self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
+        self._watch = Watch(url)
+
+    async def get(self, projection: Projection[R], key: str) -> Seen[R | None]:
+        """One row, None when there is none.
+
+        Raises:
+            ViewsUnavailable: the read database is away, or the view is not built yet.
+        """
+        seen = await self.select(projection, _by_key(projection), key=key)
+        rows = read_rows(projection, seen.value)
+        return Seen(rows[0] if rows else None, seen.positions)
+
+    async def page(self, projection: Projection[R], *, after: str | None, limit: int) -> Seen[list[R]]:
+        """The next rows by key, at most `limit`. Raises as `get`."""
+        seen = await self.select(projection, _next_by_key(projection), after=after or "", limit=limit)
+        return Seen(read_rows(projection, seen.value), seen.positions)
+
+    async def select(self, projection: AnyProjection, query: Query, **arguments: object) -> Seen[list[asyncpg.Record]]:
+        """The records that a query on the tables of a projection finds. Raises as `get`."""
+        with unavailable("cannot read the view"):
+            pool = await self._connected()
+            records = await pool.fetch(query.sql, *query.in_order({**arguments, "projection": projection.name}))
+        positions = records[0]["positions"]
+        if positions is None:
+            raise ViewsUnavailable(f"the view {projection.name} is not built yet")
+        return Seen(
+            [record for record in records if record["place"] is not None],
+            msgspec.json.decode(positions, type=dict[int, int], strict=False),
+        )
+
+    async def wait_until(self, projection: AnyProjection, positions: Mapping[int, int], timeout_s: float) -> bool:
+        """Whether the view has everything up to `positions`, now or within `timeout_s` seconds."""
+        return await self._watch.wait_until(projection.name, positions, timeout_s)
+
+    async def not_ready(self) -> list[str]:
+        """Why queries cannot be answered at the moment, one sentence each; empty when they can."""
+        complaints = []
+        for projection in self._projections:
+            try:
+                await self.page(projection, after=None, limit=0)
+            except ViewsUnavailable as exc:
+                complaints.append(f"view {projection.name}: {exc}")
+        return complaints
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self._watch.close()
+        if self._pool is not None:
+            self._pool.terminate()
+
+    async def _connected(self) -> asyncpg.Pool:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=1,
+                    max_size=POOL_SIZE,
+                    timeout=CONNECT_TIMEOUT_S,
+                    command_timeout=QUERY_TIMEOUT_S,
+                    server_settings={"application_name": "rayleans gateway"},
+                )
+        return self._pool
+
+
+def read_rows(projection: Projection[R], records: Sequence[asyncpg.Record]) -> list[R]:
+    """The rows of a projection from records that have its columns."""
+    shape = row_table(projection)
+    return [shape.read(record) for record in records]
+
+
+@cache
+def _by_key(projection: AnyProjection) -> Query:
+    rows = row_table(projection).table
+    return Query(select(rows).where(rows.c[projection.key] == bindparam("key", type_=Text())))
+
+
+@cache
+def _next_by_key(projection: AnyProjection) -> Query:
+    rows = row_table(projection).table
+    key = rows.c[projection.key]
+    after, limit = bindparam("after", type_=Text()), bindparam("limit", type_=BigInteger())
+    return Query(select(rows).where(key > after).order_by(key).limit(limit), key)

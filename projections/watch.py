@@ -1,0 +1,101 @@
+"""Waiting for a view to get somewhere, without asking again and again.
+
+Each commit of a projection sends a notification in the read database. One connection listens; a notification
+leads to one look at the checkpoint, however many wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import asyncpg
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
+
+from actors.store.sql_files import load_queries
+from projections.errors import ViewsUnavailable
+from projections.read_store import unavailable
+
+CHANNEL = "rayleans_views"
+CONNECT_TIMEOUT_S = 5.0
+POLL_S = 0.25
+
+_SQL = load_queries("projections", "projections.sql")
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """Somebody who waits for a view to have everything up to `positions`."""
+
+    positions: Mapping[int, int]
+    there: asyncio.Future[None]
+
+
+class Watch:
+    """Watches the checkpoints of views while somebody waits for them.
+
+    Args:
+        url: of the read database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._waiters: dict[str, set[Waiter]] = {}
+        self._news = asyncio.Event()
+        self._work: asyncio.Task[None] | None = None
+
+    async def wait_until(self, name: str, positions: Mapping[int, int], timeout_s: float) -> bool:
+        """Whether the view `name` has everything up to `positions`, now or within `timeout_s` seconds."""
+        waiter = Waiter(positions, asyncio.get_running_loop().create_future())
+        self._waiters.setdefault(name, set()).add(waiter)
+        self._news.set()
+        if self._work is None or self._work.done():
+            self._work = asyncio.get_running_loop().create_task(self._watch())
+        try:
+            async with asyncio.timeout(timeout_s):
+                await waiter.there
+        except TimeoutError:
+            return False
+        else:
+            return True
+        finally:
+            self._waiters[name].discard(waiter)
+
+    async def close(self) -> None:
+        """Stop watching."""
+        if self._work is not None:
+            self._work.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._work
+
+    async def _watch(self) -> None:
+        """Listen for ever; connect anew after a loss. Whoever waits meanwhile runs into a time-out."""
+        retrying = AsyncRetrying(retry=retry_if_exception_type(ViewsUnavailable), wait=wait_fixed(POLL_S))
+        await retrying(self._listen)
+
+    async def _listen(self) -> None:
+        with unavailable("cannot watch the views"):
+            connection = await asyncpg.connect(self._url, timeout=CONNECT_TIMEOUT_S, command_timeout=CONNECT_TIMEOUT_S)
+            try:
+                await connection.add_listener(CHANNEL, lambda *_: self._news.set())
+                while True:
+                    self._news.clear()
+                    await self._look(connection)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(POLL_S if any(self._waiters.values()) else None):
+                            await self._news.wait()
+            finally:
+                connection.terminate()
+
+    async def _look(self, connection: asyncpg.Connection) -> None:
+        for name, waiters in self._waiters.items():
+            if not waiters:
+                continue
+            rows = await connection.fetch(_SQL["served_checkpoint"], name)
+            checkpoint = {row["partition"]: row["position"] for row in rows}
+            for waiter in waiters:
+                there = all(checkpoint.get(each, 0) >= position for each, position in waiter.positions.items())
+                if there and not waiter.there.done():
+                    waiter.there.set_result(None)
