@@ -1,0 +1,107 @@
+"""The gateway as one ASGI app: which routes there are, and what all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from litestar import Litestar, Router
+from litestar.connection import ASGIConnection
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import Message
+from litestar.types import Scope as AsgiScope
+
+from actors.domain.domain import Domain
+from actors.runtime.client import CommandSender
+from gateway.auth import Guard, RememberingVerifier, Scope, Verifier, refuse_open_routes
+from gateway.batch import batch_route
+from gateway.commands import command_routes, component_name
+from gateway.customer_routes import customer_order_routes, customer_routes
+from gateway.operations import operation_routes
+from gateway.order_routes import order_routes, sales_routes
+from gateway.problems import answer
+from gateway.request_id import REQUEST_ID_HEADER, request_id_of
+from gateway.view_answers import ViewAnswers
+from gateway.view_routes import view_routes
+from projections.customer_orders import CUSTOMER_ORDERS
+from projections.customers import CUSTOMERS
+from projections.orders import ORDERS
+from projections.projection import projections_of
+from projections.sales import SALES
+from projections.views import ViewReader
+
+LARGEST_BODY = 1024 * 1024
+
+_OWN_ROUTES = (
+    (CUSTOMERS, customer_routes),
+    (CUSTOMER_ORDERS, customer_order_routes),
+    (ORDERS, order_routes),
+    (SALES, sales_routes),
+)
+
+
+def create_app(domain: Domain, sender: CommandSender, reader: ViewReader, verifier: Verifier) -> Litestar:
+    """The gateway for a domain.
+
+    Raises:
+        ValueError: a route declares no scope.
+    """
+    app = Litestar(
+        route_handlers=[
+            *command_routes(domain, sender),
+            batch_route(domain, sender),
+            *_query_routes(domain, ViewAnswers(sender, reader)),
+            *operation_routes(sender, reader),
+        ],
+        guards=[Guard(RememberingVerifier(verifier))],
+        exception_handlers={HTTPException: answer, Exception: answer},
+        before_send=[_name_request],
+        request_max_body_size=LARGEST_BODY,
+        openapi_config=_openapi(domain),
+        logging_config=None,
+    )
+    refuse_open_routes(app)
+    return app
+
+
+def _query_routes(domain: Domain, views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
+    served = projections_of(domain)
+    routes = [route for projection, make in _OWN_ROUTES if projection in served for route in make(views)]
+    with_routes = [projection for projection, _ in _OWN_ROUTES]
+    others = {projection.name: projection for projection in served if projection not in with_routes}
+    return [*routes, *view_routes(views, others)]
+
+
+async def _name_request(message: Message, scope: AsgiScope) -> None:
+    if message["type"] == "http.response.start":
+        request_id = request_id_of(ASGIConnection(scope))
+        message["headers"] = [*message["headers"], (REQUEST_ID_HEADER.lower().encode(), request_id.encode())]
+
+
+def _openapi(domain: Domain) -> OpenAPIConfig:
+    bearer = SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+    return OpenAPIConfig(
+        title="Rayleans",
+        version=version("rayleans"),
+        path="/",
+        components=Components(schemas=_command_schemas(domain), security_schemes={"bearer": bearer}),
+        security=[{"bearer": []}],
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        openapi_router=Router("/", route_handlers=[], opt={"scope": Scope.PUBLIC}),
+    )
+
+
+def _command_schemas(domain: Domain) -> dict[str, Any]:
+    schemas: dict[str, Any] = {}
+    for decider in domain.deciders:
+        prefix = decider.category.capitalize()
+        for model in decider.command_types.values():
+            schema = model.model_json_schema(ref_template=f"#/components/schemas/{prefix}{{model}}")
+            schemas.update({f"{prefix}{name}": part for name, part in schema.pop("$defs", {}).items()})
+            schemas[component_name(decider, model)] = schema
+    return schemas

@@ -1,0 +1,147 @@
+"""Commands over HTTP: one route for each command of each decider, none written by hand."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.spec import OpenAPIMediaType, Operation, Reference, RequestBody
+from litestar.params import FromPath
+
+from actors.domain.actor_id import check_key
+from actors.domain.decider import AnyDecider, Command
+from actors.domain.domain import Domain
+from actors.runtime.client import CommandSender
+from actors.runtime.wire import CommandEnvelope, Done
+from gateway.auth import Scope, caller_of
+from gateway.headers import command_id_of, expected_version_of, wait_of
+from gateway.problems import BadRequest
+from gateway.replies import CommandReply, problems
+from gateway.request_id import request_id_of
+
+DEFAULT_WAIT_S = 10.0
+
+_JSON = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
+
+
+class EventReply(msgspec.Struct):
+    """An event in a reply; its data is the very text that is in the log."""
+
+    type: str
+    version: int
+    data: msgspec.Raw
+
+
+class Reply(msgspec.Struct):
+    """What a command led to."""
+
+    id: str
+    version: int
+    events: list[EventReply]
+    command_id: UUID
+    replayed: bool
+    token: str
+
+
+def command_routes(domain: Domain, sender: CommandSender) -> Sequence[HTTPRouteHandler]:
+    """A route for each command of the domain."""
+    return [
+        _route(sender, decider, name, model)
+        for decider in domain.deciders
+        for name, model in decider.command_types.items()
+    ]
+
+
+def reply_to(envelope: CommandEnvelope, done: Done, sender: CommandSender) -> Reply:
+    """The reply for a command that is done."""
+    return Reply(
+        id=envelope.key,
+        version=done.version,
+        events=[EventReply(event.type, event.version, msgspec.Raw(event.data.encode())) for event in done.events],
+        command_id=envelope.command_id,
+        replayed=done.replayed,
+        token=sender.tokens.encode({done.partition: done.position}),
+    )
+
+
+def component_name(decider: AnyDecider, model: type[Command]) -> str:
+    """What a command is called in the OpenAPI document."""
+    return f"{decider.category.capitalize()}{model.__name__}"
+
+
+def _route(sender: CommandSender, decider: AnyDecider, name: str, model: type[Command]) -> HTTPRouteHandler:
+    body = RequestBody(
+        content={
+            "application/json": OpenAPIMediaType(
+                schema=Reference(ref=f"#/components/schemas/{component_name(decider, model)}")
+            )
+        },
+        required=any(field.is_required() for field in model.model_fields.values()),
+    )
+
+    class CommandOperation(Operation):
+        """Documents the body, which the handler reads by itself: strict models need the JSON, not its objects."""
+
+        def __post_init__(self) -> None:
+            self.request_body = body
+
+    @post(
+        f"/v1/{decider.collection}/{{actor_id:str}}/{name}",
+        status_code=200,
+        opt={"scope": Scope.COMMANDS},
+        operation_class=CommandOperation,
+        operation_id=f"{decider.category}-{name}",
+        summary=f"{name} ({decider.category})",
+        description=model.__doc__,
+        tags=[decider.collection],
+        responses=problems(404, 409, 412, 413, 415, 422, 503, 504),
+    )
+    async def command(request: Request[Any, Any, Any], actor_id: FromPath[str]) -> Response[CommandReply]:
+        envelope = await _envelope(request, decider, actor_id, name, model)
+        done = await sender.submit(envelope)
+        return _answer(reply_to(envelope, done, sender))
+
+    return command
+
+
+async def _envelope(
+    request: Request[Any, Any, Any], decider: AnyDecider, actor_id: str, name: str, model: type[Command]
+) -> CommandEnvelope:
+    key = checked_key(actor_id)
+    subject = caller_of(request).subject
+    body = await request.body()
+    if body and _JSON.fullmatch(request.headers.get("Content-Type", "")) is None:
+        raise BadRequest(415, "unsupported-media-type", "send the command as application/json")
+    command = model.model_validate_json(body or b"{}")
+    return CommandEnvelope(
+        category=decider.category,
+        key=key,
+        command=name,
+        data=command.model_dump_json(exclude_defaults=True),
+        command_id=command_id_of(request, subject),
+        expected_version=expected_version_of(request),
+        deadline=time.time() + wait_of(request, DEFAULT_WAIT_S),
+        by=subject,
+        request_id=request_id_of(request),
+    )
+
+
+def checked_key(actor_id: str) -> str:
+    """An id from a path. Raises `BadRequest` when no actor can be called so."""
+    try:
+        return check_key(actor_id)
+    except ValueError as exc:
+        raise BadRequest(422, "invalid", str(exc), [{"pointer": "/id", "detail": str(exc)}]) from exc
+
+
+def _answer(reply: Reply) -> Response[Any]:
+    headers = {"ETag": f'"{reply.version}"', "Consistency-Token": reply.token}
+    if reply.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return Response(msgspec.json.encode(reply), media_type="application/json", headers=headers)

@@ -1,0 +1,74 @@
+"""How the command line finds a running service, and what it says when something goes wrong there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import httpx
+
+DEFAULT_URL = "http://127.0.0.1:8700"
+DEFAULT_DATA = Path(".rayleans")
+
+OK, ERROR, USAGE, NOT_FOUND, REJECTED, NOT_ALLOWED, UNAVAILABLE, CHECK_FAILED = range(8)
+
+_EXIT_CODES = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 404: NOT_FOUND, 409: REJECTED, 412: REJECTED, 422: REJECTED}
+
+
+class CommandLineError(Exception):
+    """Ends a command with a message on stderr and an exit code."""
+
+    def __init__(self, message: str, exit_code: int = ERROR) -> None:
+        super().__init__(message, exit_code)
+        self.message, self.exit_code = message, exit_code
+
+
+def open_gateway(url: str | None, token_file: Path | None) -> httpx.AsyncClient:
+    """An HTTP client of the service.
+
+    Args:
+        url: of the gateway; None = `RAYLEANS_URL`, else the default of `serve`.
+        token_file: None = `RAYLEANS_TOKEN_FILE`, else the one `serve` wrote into the data directory.
+
+    Raises:
+        CommandLineError: the token cannot be read.
+    """
+    return httpx.AsyncClient(
+        base_url=url or os.environ.get("RAYLEANS_URL") or DEFAULT_URL,
+        headers={"Authorization": f"Bearer {_read_token(token_file)}"},
+        timeout=httpx.Timeout(60.0, connect=5.0),
+    )
+
+
+def _read_token(token_file: Path | None) -> str:
+    path = token_file or Path(os.environ.get("RAYLEANS_TOKEN_FILE") or DEFAULT_DATA / "token")
+    try:
+        return path.read_text().strip()
+    except OSError as exc:
+        raise CommandLineError(
+            f"cannot read the token in {path}: {exc.strerror}. Start `rayleans serve` here, or name the file with "
+            "--token-file or RAYLEANS_TOKEN_FILE.",
+            NOT_ALLOWED,
+        ) from exc
+
+
+def unreachable(http: httpx.AsyncClient, exc: httpx.TransportError) -> CommandLineError:
+    """The error for a service that does not answer."""
+    return CommandLineError(
+        f"no answer from {http.base_url}: {exc or type(exc).__name__}. Is `rayleans serve` running? Name another "
+        "address with --url or RAYLEANS_URL.",
+        UNAVAILABLE,
+    )
+
+
+def problem(response: httpx.Response) -> CommandLineError:
+    """The error for an answer that is not 2xx."""
+    try:
+        body = response.json()
+        said = f"{body.get('detail') or body.get('title')} ({body.get('code')}, request {body.get('request_id')})"
+    except ValueError:
+        said = response.reason_phrase
+    return CommandLineError(
+        f"{response.status_code}: {said}",
+        _EXIT_CODES.get(response.status_code, UNAVAILABLE if response.status_code >= 500 else ERROR),
+    )

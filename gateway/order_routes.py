@@ -1,0 +1,72 @@
+"""Queries about orders and sales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from litestar import Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, FromQuery, QueryParameter
+from pydantic import BaseModel
+
+from gateway.auth import Scope
+from gateway.commands import checked_key
+from gateway.problems import BadRequest
+from gateway.replies import problems
+from gateway.view_answers import ViewAnswers
+from projections.orders import ORDERS, OrderRow
+from projections.sales import SALES, SalesOfPeriod, sales_by
+
+
+class Sales(BaseModel):
+    """Placed orders that were not cancelled, by period and currency."""
+
+    items: list[SalesOfPeriod]
+
+
+def order_routes(views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
+    """The routes that the view `orders` answers."""
+
+    @get(
+        "/v1/orders/{actor_id:str}",
+        opt={"scope": Scope.QUERIES},
+        operation_id="order",
+        summary="one order",
+        tags=["orders"],
+        responses=problems(400, 404, 422, 503),
+    )
+    async def order(request: Request[Any, Any, Any], actor_id: FromPath[str]) -> Response[OrderRow]:
+        key = checked_key(actor_id)
+        await views.catch_up(request, ORDERS)
+        seen = await views.reader.get(ORDERS, key)
+        if seen.value is None:
+            raise BadRequest(404, "order-not-found", f"there is no order {key}")
+        return views.answer(request, seen.value, seen.positions, seen.value.version)
+
+    return [order]
+
+
+def sales_routes(views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
+    """The routes that the view `sales` answers."""
+
+    @get(
+        "/v1/statistics/sales",
+        opt={"scope": Scope.QUERIES},
+        operation_id="sales",
+        summary="orders and totals by day or month",
+        tags=["statistics"],
+        responses=problems(400, 422, 503),
+    )
+    async def sales(
+        request: Request[Any, Any, Any],
+        by: FromQuery[Literal["day", "month"]] = "day",
+        first: Annotated[date | None, QueryParameter(name="from", description="The first day.")] = None,
+        last: Annotated[date | None, QueryParameter(name="to", description="The last day.")] = None,
+    ) -> Response[Sales]:
+        await views.catch_up(request, SALES)
+        seen = await sales_by(views.reader, by, first=first, last=last)
+        return views.answer(request, Sales(items=seen.value), seen.positions)
+
+    return [sales]

@@ -1,0 +1,160 @@
+"""Every answer that is not 2xx: one table from what went wrong to what the caller reads (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
+from pydantic import ValidationError
+
+from actors.errors import (
+    CommandFailed,
+    CommandIdReused,
+    InvalidCommand,
+    OutcomeUnknown,
+    Overloaded,
+    Rejected,
+    Unavailable,
+    WrongExpectedVersion,
+)
+from actors.store.token import InvalidToken
+from gateway.auth import InsufficientScope, Unauthenticated
+from gateway.request_id import request_id_of
+from projections.errors import InvalidCursor, ViewsUnavailable
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = {"Retry-After": "1"}
+
+
+class BadRequest(Exception):
+    """What the caller sent cannot be used.
+
+    Args:
+        status: 400, 404, 415 or 422.
+        code: stable name.
+        detail: one sentence.
+        errors: `{"pointer": …, "detail": …}` for each field that is wrong.
+    """
+
+    def __init__(self, status: int, code: str, detail: str, errors: Sequence[Mapping[str, str]] = ()) -> None:
+        super().__init__(status, code, detail, errors)
+        self.status, self.code, self.detail, self.errors = status, code, detail, errors
+
+
+class NotYetConsistent(Exception):
+    """The view did not get to the caller's token in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a caller reads; `more` are members beside the standard ones."""
+
+    status: int
+    code: str
+    detail: str
+    more: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """The members of the problem document."""
+        return {
+            "type": f"urn:rayleans:problem:{self.code}",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": request_id,
+            **self.more,
+        }
+
+
+def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - one table, in one place
+    """What to tell the caller about an error. 503 promises that nothing was done, 504 promises nothing."""
+    match error:
+        case Rejected():
+            return Problem(404 if error.absent else 409, error.code, error.message)
+        case WrongExpectedVersion():
+            return Problem(412, "version-mismatch", str(error), {"actual_version": error.actual})
+        case CommandIdReused():
+            return Problem(422, "idempotency-key-reused", "the key was already used for another command")
+        case InvalidCommand():
+            return Problem(422, "invalid", error.message)
+        case CommandFailed():
+            return Problem(500, "command-failed", error.message)
+        case Overloaded():
+            return Problem(503, "overloaded", f"{error.message}; nothing was done", headers=RETRY_AFTER)
+        case Unavailable():
+            return Problem(503, "unavailable", f"{error.message}; nothing was done", headers=RETRY_AFTER)
+        case OutcomeUnknown():
+            again = "whether it was done is not known: send it again with the same Idempotency-Key"
+            return Problem(504, "outcome-unknown", f"{error.message}; {again}")
+        case ViewsUnavailable():
+            return Problem(503, "unavailable", str(error), headers=RETRY_AFTER)
+        case NotYetConsistent():
+            detail = "the view has not yet everything that the token names"
+            return Problem(503, "not-yet-consistent", detail, headers=RETRY_AFTER)
+        case InvalidToken():
+            return Problem(400, "invalid-token", "the Consistency-Token is none of this service")
+        case InvalidCursor():
+            return Problem(400, "invalid-cursor", "the cursor is none of this query; begin without one")
+        case Unauthenticated():
+            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+            return Problem(401, "unauthenticated", str(error), headers=challenge)
+        case InsufficientScope():
+            challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{error.needed}"'}
+            return Problem(403, "insufficient-scope", f"the token lacks the scope {error.needed}", headers=challenge)
+        case BadRequest():
+            more = {"errors": list(error.errors)} if error.errors else {}
+            return Problem(error.status, error.code, error.detail, more)
+        case ValidationError():
+            return _invalid(error)
+        case ValidationException():
+            return _bad_parameters(error)
+        case HTTPException():
+            return _framework(error)
+        case _:
+            return Problem(500, "internal", "something went wrong here; the request id helps to find out what")
+
+
+def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The response to a request that ended with an error."""
+    problem, request_id = problem_of(error), request_id_of(request)
+    if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("request failed", extra={"request_id": request_id, "path": request.url.path}, exc_info=error)
+    return Response(
+        msgspec.json.encode(problem.body(request_id)),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers=dict(problem.headers),
+    )
+
+
+def _invalid(error: ValidationError) -> Problem:
+    errors = [
+        {"pointer": "".join(f"/{part}" for part in each["loc"]), "detail": each["msg"]}
+        for each in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    return Problem(422, "invalid", "the body does not fit", {"errors": errors})
+
+
+def _bad_parameters(error: ValidationException) -> Problem:
+    found = error.extra if isinstance(error.extra, list) else []
+    errors = [{"pointer": f"/{each.get('key', '')}", "detail": each.get("message", "")} for each in found]
+    return Problem(422, "invalid", "a parameter does not fit", {"errors": errors})
+
+
+def _framework(error: HTTPException) -> Problem:
+    codes = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
+    headers = dict(error.headers or {}) if isinstance(error, MethodNotAllowedException) else {}
+    code = codes.get(error.status_code, "internal" if error.status_code >= 500 else "invalid")
+    details = {404: "there is nothing at this address", 413: "the body is too large"}
+    detail = details.get(error.status_code, HTTPStatus(error.status_code).phrase.lower())
+    return Problem(error.status_code, code, detail, headers=headers)

@@ -1,0 +1,47 @@
+"""The HTTP server of a gateway, in the event loop of its process.
+
+Granian, because it has a deadline for request headers and keeps the socket work out of Python.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+from litestar import Litestar
+
+HEADER_TIMEOUT_MS = 10_000
+BACKLOG = 1_024
+STOP_TIMEOUT_S = 20.0
+
+
+class HttpServer:
+    """Serves an app on a socket until it is stopped."""
+
+    def __init__(self, app: Litestar, host: str, port: int) -> None:
+        self._server = Server(
+            app,
+            address=host,
+            port=port,
+            interface=Interfaces.ASGI,
+            websockets=False,
+            backlog=BACKLOG,
+            http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
+            log_enabled=False,
+        )
+        self._work: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._work = asyncio.get_running_loop().create_task(self._server.serve())
+
+    async def stop(self) -> None:
+        """Take no more connections, and let the requests that are under way end."""
+        self._server.stop()  # type: ignore[no-untyped-call]
+        if self._work is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_TIMEOUT_S):
+                    await self._work

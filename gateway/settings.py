@@ -1,0 +1,50 @@
+"""The settings of a service: read once from the environment, then passed on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Each field is `RAYLEANS_` and its name in capitals in the environment.
+
+    Attributes:
+        events_url, views_url: PostgreSQL databases; None = of an embedded server in the data directory.
+        domain: `module:attribute` of what is served.
+        data: directory of everything that is this service's own.
+        auth_jwks_url, auth_issuer, auth_audience: whose tokens are accepted; None = those of the local key.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RAYLEANS_", frozen=True, extra="ignore")
+
+    events_url: str | None = None
+    views_url: str | None = None
+    domain: str = "projections.standard:STANDARD"
+    data: Path = Path(".rayleans")
+    auth_jwks_url: str | None = None
+    auth_issuer: str | None = None
+    auth_audience: str | None = None
+
+    @property
+    def has_own_identity_provider(self) -> bool:
+        """Whether tokens come from somewhere else than the local key."""
+        return self.auth_jwks_url is not None
+
+
+class SettingsError(Exception):
+    """Settings that do not go together; the message says which and what to do."""
+
+
+def check(settings: Settings) -> None:
+    """Refuse settings that would half work.
+
+    Raises:
+        SettingsError: one of two databases, or one of three identity settings, is missing.
+    """
+    if (settings.events_url is None) != (settings.views_url is None):
+        raise SettingsError("set both RAYLEANS_EVENTS_URL and RAYLEANS_VIEWS_URL, or neither for an embedded server")
+    identity = (settings.auth_jwks_url, settings.auth_issuer, settings.auth_audience)
+    if any(identity) and not all(identity):
+        raise SettingsError("set RAYLEANS_AUTH_JWKS_URL, RAYLEANS_AUTH_ISSUER and RAYLEANS_AUTH_AUDIENCE together")

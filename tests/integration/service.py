@@ -1,0 +1,105 @@
+"""A gateway on a real socket, silos and projections in this process, without Ray: everything else is real."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+
+from actors.domain.domain import Domain
+from actors.runtime.client import Client
+from actors.runtime.silo import Silo
+from actors.store.event_store import EventStore
+from actors.store.memory import MemoryEventStore
+from gateway.app import create_app
+from gateway.auth import TOKEN_SCOPES, LocalVerifier
+from gateway.local_key import LocalKey
+from gateway.server import HttpServer
+from projections.projection import projections_of
+from projections.read_store import ReadStore
+from projections.runner import ProjectionRunner
+from projections.views import ViewReader
+from tests.in_process import LocalTransport, running_silos
+
+
+@dataclass
+class Service:
+    """A running service, and ways to look behind its door."""
+
+    http: httpx.AsyncClient
+    store: EventStore
+    key: LocalKey
+    runners: list[asyncio.Task[None]]
+
+    def token(self, *scopes: str, lifetime: timedelta = timedelta(minutes=5)) -> str:
+        return self.key.mint("bob", scopes, lifetime)
+
+    async def events_of(self, stream: str) -> list[str]:
+        return [event.type for event in await self.store.read_stream(stream)]
+
+
+@asynccontextmanager
+async def running_service(domain: Domain, views_url: str, data: Path) -> AsyncIterator[Service]:
+    """A service that works until the block ends."""
+    async with AsyncExitStack() as stack:
+        store = MemoryEventStore(partitions=4)
+        (silo,) = await stack.enter_async_context(running_silos(store, domain.deciders))
+        client = Client(LocalTransport([silo]))
+        await client.start()
+        runners = [
+            await stack.enter_async_context(_running(runner)) for runner in _runners(domain, silo, store, views_url)
+        ]
+        reader = ViewReader(views_url, projections_of(domain))
+        stack.push_async_callback(reader.close)
+        key = LocalKey.make_or_load(data)
+        port = _free_port()
+        server = HttpServer(create_app(domain, client, reader, LocalVerifier(key.public_pem)), "127.0.0.1", port)
+        server.start()
+        stack.push_async_callback(server.stop)
+        token = key.mint("bob", TOKEN_SCOPES, timedelta(minutes=5))
+        http = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}",
+            headers={"Authorization": f"Bearer {token}"},
+            transport=httpx.AsyncHTTPTransport(retries=5),
+        )
+        await stack.enter_async_context(http)
+        while (await http.get("/readyz")).status_code != httpx.codes.OK:
+            pass
+        yield Service(http, store, key, runners)
+
+
+def _runners(domain: Domain, silo: Silo, store: EventStore, views_url: str) -> list[ProjectionRunner]:
+    async def open_log() -> EventStore:
+        return store
+
+    async def open_views() -> ReadStore:
+        return await ReadStore.open(views_url)
+
+    async def wait_for_news(checkpoint: Mapping[int, int]) -> None:
+        await silo.wait_beyond(checkpoint, timeout_s=1.0)
+
+    return [ProjectionRunner(projection, open_log, open_views, wait_for_news) for projection in projections_of(domain)]
+
+
+@asynccontextmanager
+async def _running(runner: ProjectionRunner) -> AsyncIterator[asyncio.Task[None]]:
+    work = asyncio.create_task(runner.run())
+    try:
+        yield work
+    finally:
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
