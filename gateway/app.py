@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from litestar import Litestar, Router
+from litestar import Litestar, Request, Response, Router, get
 from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
@@ -57,16 +57,24 @@ def create_app(domain: Domain, sender: CommandSender, reader: ViewReader, verifi
             batch_route(domain, sender),
             *_query_routes(domain, ViewAnswers(sender, reader)),
             *operation_routes(sender, reader),
+            describe_api,
         ],
         guards=[Guard(RememberingVerifier(verifier))],
         exception_handlers={HTTPException: answer, Exception: answer},
         before_send=[_name_request],
         request_max_body_size=LARGEST_BODY,
-        openapi_config=_openapi(domain),
+        openapi_config=_openapi(),
         logging_config=None,
     )
     refuse_open_routes(app)
+    app.openapi_schema.components.schemas.update(_command_schemas(domain))
     return app
+
+
+@get("/openapi.json", opt={"scope": Scope.PUBLIC}, include_in_schema=False)
+async def describe_api(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+    """The description of the API."""
+    return Response(request.app.openapi_schema.to_schema(), media_type="application/vnd.oai.openapi+json")
 
 
 def _query_routes(domain: Domain, views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
@@ -83,16 +91,15 @@ async def _name_request(message: Message, scope: AsgiScope) -> None:
         message["headers"] = [*message["headers"], (REQUEST_ID_HEADER.lower().encode(), request_id.encode())]
 
 
-def _openapi(domain: Domain) -> OpenAPIConfig:
+def _openapi() -> OpenAPIConfig:
     bearer = SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
     return OpenAPIConfig(
         title="Rayleans",
         version=version("rayleans"),
-        path="/",
-        components=Components(schemas=_command_schemas(domain), security_schemes={"bearer": bearer}),
+        components=Components(security_schemes={"bearer": bearer}),
         security=[{"bearer": []}],
         render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-        openapi_router=Router("/", route_handlers=[], opt={"scope": Scope.PUBLIC}),
+        openapi_router=Router("/docs", route_handlers=[], opt={"scope": Scope.PUBLIC}),
     )
 
 

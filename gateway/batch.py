@@ -17,7 +17,8 @@ from uuid import UUID, uuid4
 import msgspec
 from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.response import Stream
+from litestar.types import ASGIApp, Receive, Send
+from litestar.types import Scope as AsgiScope
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from actors.domain.actor_id import KEY_PATTERN
@@ -72,13 +73,36 @@ def batch_route(domain: Domain, sender: CommandSender) -> HTTPRouteHandler:
         media_type=MEDIA_TYPE,
         responses=problems(415),
     )
-    async def commands(request: Request[Any, Any, Any]) -> Stream:
+    async def commands(request: Request[Any, Any, Any]) -> ASGIApp:
         if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
             raise BadRequest(415, "unsupported-media-type", f"send the commands as {MEDIA_TYPE}")
         batch = Batch(domain, sender, caller_of(request).subject, request_id_of(request))
-        return Stream(batch.answers(request.stream()), media_type=MEDIA_TYPE)
+        return answer_while_reading(batch)
 
     return commands
+
+
+def answer_while_reading(batch: Batch) -> ASGIApp:
+    """The answers as an app of their own: a stream of the framework would throw away what comes in meanwhile."""
+
+    async def app(_: AsgiScope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", MEDIA_TYPE.encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async for answer in batch.answers(_read(receive)):
+            await send({"type": "http.response.body", "body": answer, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return app
+
+
+async def _read(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            return
+        yield message["body"]
+        more = message["more_body"]
 
 
 class Batch:

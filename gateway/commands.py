@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -85,6 +86,7 @@ def _route(sender: CommandSender, decider: AnyDecider, name: str, model: type[Co
         required=any(field.is_required() for field in model.model_fields.values()),
     )
 
+    @dataclass
     class CommandOperation(Operation):
         """Documents the body, which the handler reads by itself: strict models need the JSON, not its objects."""
 
