@@ -22,6 +22,9 @@ class CommandLineError(Exception):
         super().__init__(message, exit_code)
         self.message, self.exit_code = message, exit_code
 
+    def __str__(self) -> str:
+        return self.message
+
 
 def open_gateway(url: str | None, token_file: Path | None) -> httpx.AsyncClient:
     """An HTTP client of the service.

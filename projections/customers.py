@@ -188,11 +188,8 @@ def _end(sort: Sort, row: CustomerRow) -> NameCursor | AgeCursor:
 
 
 def _behind(sort: Sort, cursor: str) -> dict[str, object]:
-    end: NameCursor | AgeCursor
-    if sort.endswith("name"):
-        end = read_cursor(cursor, NameCursor)
-    else:
-        end = read_cursor(cursor, AgeCursor)
+    by_name = sort.endswith("name")
+    end: NameCursor | AgeCursor = read_cursor(cursor, NameCursor) if by_name else read_cursor(cursor, AgeCursor)
     if end.descending != sort.startswith("-"):
         raise InvalidCursor
     value = end.sort_name if isinstance(end, NameCursor) else end.registered_at

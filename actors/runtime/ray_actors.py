@@ -15,9 +15,9 @@ import msgspec
 
 from actors.domain.domain import load_domain
 from actors.errors import Unavailable
+from actors.ray_settings import NAMESPACE, pin_ray_settings
 from actors.runtime.client import Client
 from actors.runtime.lane import Lost, NotSent
-from actors.runtime.ray_settings import NAMESPACE, pin_ray_settings
 from actors.runtime.reference import ActorClient
 from actors.runtime.silo import Silo
 from actors.runtime.wire import Layout, SiloStatus
@@ -180,7 +180,9 @@ async def _look_up(name: str) -> ActorHandle[Any]:
 
 def start_silo(config: SiloConfig) -> ActorHandle[Any]:
     """Start a silo as a detached Ray actor, or find the one of this name that is there."""
-    actor = ray.remote(SiloActor).options(
+    actor: Any = ray.remote(concurrency_groups={"control": 4})(  # type: ignore[call-overload]
+        SiloActor
+    ).options(
         name=f"silo/{config.index}",
         namespace=NAMESPACE,
         lifetime="detached",
@@ -190,9 +192,8 @@ def start_silo(config: SiloConfig) -> ActorHandle[Any]:
         max_task_retries=0,
         max_pending_calls=MAX_PENDING_CALLS,
         enable_task_events=False,
-        concurrency_groups={"control": 4},
     )
-    handle: ActorHandle[Any] = actor.remote(msgspec.msgpack.encode(config))  # type: ignore[assignment]
+    handle: ActorHandle[Any] = actor.remote(msgspec.msgpack.encode(config))
     return handle
 
 

@@ -1,0 +1,173 @@
+"""All Ray calls of the gateway side are made here: gateways as Ray actors, and the service as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import msgspec
+
+from actors.domain.domain import load_domain
+from actors.ray_settings import NAMESPACE, pin_ray_settings
+from actors.runtime.client import Client
+from actors.runtime.ray_actors import RayTransport
+from gateway.app import create_app
+from gateway.auth import JwksVerifier, LocalVerifier, Verifier
+from gateway.server import HttpServer
+from projections.projection import projections_of
+from projections.views import ViewReader
+
+pin_ray_settings()
+
+import ray  # noqa: E402 - reads its environment while it is imported
+from ray.actor import ActorHandle  # noqa: E402
+from ray.exceptions import RayError  # noqa: E402
+
+log = logging.getLogger(__name__)
+
+OBJECT_STORE_BYTES = 128 * 1024 * 1024
+STOP_TIMEOUT_S = 25.0
+LEASE = "service"
+OUR_ACTORS = ("gateway/", "projection/", "silo/")
+
+
+class GatewayConfig(msgspec.Struct, frozen=True):
+    """What a gateway actor needs to know to start, again and again.
+
+    Attributes:
+        domain: `module:attribute` of the domain.
+        public_pem: verifies tokens of the local key; None with an identity provider.
+        jwks_url, issuer, audience: of the identity provider; None without.
+    """
+
+    index: int
+    host: str
+    port: int
+    views_url: str
+    domain: str
+    public_pem: bytes | None
+    jwks_url: str | None = None
+    issuer: str | None = None
+    audience: str | None = None
+
+
+class GatewayActor:
+    """A gateway in a Ray actor, with a socket of its own."""
+
+    def __init__(self, config: bytes) -> None:
+        settings = msgspec.msgpack.decode(config, type=GatewayConfig)
+        domain = load_domain(settings.domain)
+        self._reader = ViewReader(settings.views_url, projections_of(domain))
+        app = create_app(domain, Client(RayTransport()), self._reader, _verifier(settings))
+        self._server = HttpServer(app, settings.host, settings.port)
+        self._server.start()
+
+    async def pid(self) -> int:
+        """The id of its process; an answer means that it serves."""
+        return os.getpid()
+
+    async def stop(self) -> None:
+        """Take no more requests, and let those that are under way end."""
+        await self._server.stop()
+        await self._reader.close()
+
+
+class Lease:
+    """Held by the process that runs a service, and gone with it: one service in a Ray cluster."""
+
+    async def holder(self) -> int:
+        """The process id of this actor; an answer means that the lease is held."""
+        return os.getpid()
+
+
+class ServiceRunning(Exception):
+    """Another process runs a service in this Ray cluster."""
+
+
+def start_ray() -> None:
+    """Start a Ray of our own on this machine, which ends with this process."""
+    # It would tell of its own settings, which are pinned, and of signals, which `serve` handles.
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    ray.init(
+        namespace=NAMESPACE,
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        log_to_driver=False,
+        configure_logging=False,
+    )
+
+
+def stop_ray() -> None:
+    """Leave Ray; one of our own ends."""
+    ray.shutdown()
+
+
+def start_gateway(config: GatewayConfig) -> ActorHandle[Any]:
+    """Start a gateway as a detached Ray actor."""
+    actor = ray.remote(GatewayActor).options(
+        name=f"gateway/{config.index}",
+        namespace=NAMESPACE,
+        lifetime="detached",
+        num_cpus=0,
+        max_restarts=-1,
+        max_task_retries=0,
+        enable_task_events=False,
+    )
+    handle: ActorHandle[Any] = actor.remote(msgspec.msgpack.encode(config))  # type: ignore[assignment]
+    return handle
+
+
+@asynccontextmanager
+async def lease() -> AsyncIterator[None]:
+    """Be the one that runs a service in this cluster, until the block or this process ends.
+
+    Raises:
+        ServiceRunning: somebody else is.
+    """
+    try:
+        held: ActorHandle[Any] = ray.remote(Lease).options(name=LEASE, namespace=NAMESPACE, num_cpus=0).remote()  # type: ignore[assignment]
+        await held.holder.remote()
+    except ValueError as exc:
+        raise ServiceRunning("another process runs a service in this Ray cluster; stop that one first") from exc
+    yield
+    ray.kill(held)
+
+
+async def stop_service() -> None:
+    """Stop all actors of the service in order: doors first, then silos, which answer what they have."""
+    for kind, method in (("gateway/", "stop"), ("silo/", "drain"), ("projection/", "stop")):
+        await asyncio.gather(*(_stop(name, method) for name in _running() if name.startswith(kind)))
+
+
+async def clear_away() -> None:
+    """End actors that an earlier, killed service left in this cluster."""
+    for name in _running():
+        await asyncio.to_thread(_kill, name)
+
+
+def _running() -> list[str]:
+    actors = ray.util.list_named_actors(all_namespaces=True)
+    return [each["name"] for each in actors if each["namespace"] == NAMESPACE and each["name"].startswith(OUR_ACTORS)]
+
+
+async def _stop(name: str, method: str) -> None:
+    with suppress(RayError, ValueError, TimeoutError):
+        handle = ray.get_actor(name, namespace=NAMESPACE)
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await getattr(handle, method).remote()
+    await asyncio.to_thread(_kill, name)
+
+
+def _kill(name: str) -> None:
+    with suppress(ValueError):
+        ray.kill(ray.get_actor(name, namespace=NAMESPACE))
+
+
+def _verifier(settings: GatewayConfig) -> Verifier:
+    if settings.public_pem is not None:
+        return LocalVerifier(settings.public_pem)
+    return JwksVerifier(settings.jwks_url or "", settings.issuer or "", settings.audience or "")

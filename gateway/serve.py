@@ -1,0 +1,232 @@
+"""The service as a whole: starts what is missing, waits until it works, and stops it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import httpx
+
+from actors.domain.domain import Domain, load_domain
+from actors.runtime.ray_actors import SiloConfig, join_ray, start_silo
+from actors.store.data_dir import DataDir
+from actors.store.embedded import EmbeddedPostgres
+from gateway.auth import TOKEN_SCOPES
+from gateway.local_key import LocalKey, write_secret
+from gateway.ray_actors import GatewayConfig, clear_away, lease, start_gateway, start_ray, stop_ray, stop_service
+from gateway.settings import Settings, SettingsError
+from projections.projection import projections_of
+from projections.ray_actors import ProjectionConfig, start_projection
+
+OWN_TOKEN_LIFETIME = timedelta(days=365)
+PROBE_INTERVAL_S = 0.2
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a service is laid out.
+
+    Attributes:
+        address: of a running Ray cluster; None = one of our own.
+        silos, partitions, gateways: how many; the number of partitions is for the life of the log.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8700
+    address: str | None = None
+    silos: int = 1
+    partitions: int = 16
+    gateways: int = 1
+
+    @property
+    def url(self) -> str:
+        """Where the gateway answers."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """The two databases of a service."""
+
+    events_url: str
+    views_url: str
+
+
+@asynccontextmanager
+async def running_service(settings: Settings, plan: Plan, say: Say) -> AsyncIterator[str]:
+    """A service that works until the block ends; gives its address.
+
+    Args:
+        say: told what happens, for people.
+
+    Raises:
+        SettingsError, DataDirError, EmbeddedError, DomainError, LocalKeyError, ServiceRunning, Unavailable: it
+            cannot start as it was told; nothing is left behind.
+    """
+    domain = load_domain(settings.domain)
+    projections_of(domain)
+    _refuse_open_door(settings, plan)
+    with DataDir(settings.data) as data:
+        key = _own_key(settings, data.path)
+        async with _databases(settings, data.path, say) as databases, _ray(plan, say), lease():
+            await clear_away()
+            try:
+                _start_actors(settings, plan, databases, domain, key)
+                await _wait_until_ready(plan.url, say)
+                yield plan.url
+            finally:
+                say("stopping")
+                await stop_service()
+
+
+async def serve(settings: Settings, plan: Plan, say: Say, ready: Say) -> None:
+    """Run a service until SIGINT or SIGTERM. Raises as `running_service`.
+
+    Args:
+        ready: told its address when commands and queries work.
+    """
+    stop = asyncio.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    async with _interruptible(stop), running_service(settings, plan, say) as url:
+        ready(url)
+        await stop.wait()
+
+
+class Stopped(Exception):
+    """A signal came before the service was ready."""
+
+
+@asynccontextmanager
+async def _interruptible(stop: asyncio.Event) -> AsyncIterator[None]:
+    """A signal while the service starts ends the start, and what was started is stopped."""
+    starting = asyncio.current_task()
+    assert starting is not None, "a coroutine runs in a task"  # noqa: S101
+    interrupted = False
+
+    def interrupt(_: asyncio.Task[bool]) -> None:
+        nonlocal interrupted
+        interrupted = True
+        starting.cancel()
+
+    watch = asyncio.get_running_loop().create_task(stop.wait())
+    watch.add_done_callback(interrupt)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not interrupted:
+            raise
+        starting.uncancel()
+    finally:
+        watch.remove_done_callback(interrupt)
+        watch.cancel()
+
+
+def _refuse_open_door(settings: Settings, plan: Plan) -> None:
+    local = plan.host == "localhost" or (_is_address(plan.host) and ip_address(plan.host).is_loopback)
+    if not local and not settings.has_own_identity_provider:
+        raise SettingsError(
+            f"with the local signing key the service listens on this machine only, not on {plan.host}; set "
+            "RAYLEANS_AUTH_JWKS_URL, RAYLEANS_AUTH_ISSUER and RAYLEANS_AUTH_AUDIENCE to open it to others"
+        )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _own_key(settings: Settings, data: Path) -> LocalKey | None:
+    if settings.has_own_identity_provider:
+        return None
+    key = LocalKey.make_or_load(data)
+    token = key.mint("operator", TOKEN_SCOPES, OWN_TOKEN_LIFETIME)
+    write_secret(data / "token", f"{token}\n".encode())
+    return key
+
+
+@asynccontextmanager
+async def _databases(settings: Settings, data: Path, say: Say) -> AsyncIterator[Databases]:
+    if settings.events_url is not None and settings.views_url is not None:
+        yield Databases(settings.events_url, settings.views_url)
+        return
+    server = EmbeddedPostgres(data)
+    say("starting PostgreSQL")
+    await asyncio.to_thread(server.start)
+    try:
+        yield Databases(server.url("events"), server.url("views"))
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+@asynccontextmanager
+async def _ray(plan: Plan, say: Say) -> AsyncIterator[None]:
+    if plan.address is None:
+        say("starting Ray")
+        await asyncio.to_thread(start_ray)
+    else:
+        await asyncio.to_thread(join_ray, plan.address)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(stop_ray)
+
+
+def _start_actors(settings: Settings, plan: Plan, databases: Databases, domain: Domain, key: LocalKey | None) -> None:
+    for index in range(plan.silos):
+        start_silo(SiloConfig(index, plan.silos, plan.partitions, databases.events_url, settings.domain))
+    for projection in domain.projections:
+        start_projection(
+            ProjectionConfig(
+                name=projection.name,
+                silos=plan.silos,
+                partitions=plan.partitions,
+                events_url=databases.events_url,
+                views_url=databases.views_url,
+                domain=settings.domain,
+            )
+        )
+    for index in range(plan.gateways):
+        start_gateway(
+            GatewayConfig(
+                index=index,
+                host=plan.host,
+                port=plan.port,
+                views_url=databases.views_url,
+                domain=settings.domain,
+                public_pem=key.public_pem if key is not None else None,
+                jwks_url=settings.auth_jwks_url,
+                issuer=settings.auth_issuer,
+                audience=settings.auth_audience,
+            )
+        )
+
+
+async def _wait_until_ready(url: str, say: Say) -> None:
+    said: list[str] = []
+    say("starting silos, projections and gateway")
+    async with httpx.AsyncClient(base_url=url, timeout=5.0) as http:
+        while True:
+            try:
+                answer = await http.get("/readyz")
+                reasons = answer.json()["reasons"]
+            except (httpx.TransportError, ValueError, KeyError):
+                reasons = ["the gateway does not answer yet"]
+            if not reasons:
+                return
+            if reasons != said:
+                say("not ready: " + "; ".join(reasons))
+            said = reasons
+            await asyncio.sleep(PROBE_INTERVAL_S)
