@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from actors.domain.domain import load_domain
 from actors.ray_settings import NAMESPACE, pin_ray_settings
 from actors.runtime.client import Client
-from actors.runtime.ray_actors import RayTransport
+from actors.runtime.ray_actors import RayTransport, join_ray
 from gateway.app import create_app
 from gateway.auth import JwksVerifier, LocalVerifier, Verifier
 from gateway.server import HttpServer
@@ -92,13 +93,20 @@ def start_ray() -> None:
     """Start a Ray of our own on this machine, which ends with this process."""
     # It would tell of its own settings, which are pinned, and of signals, which `serve` handles.
     logging.getLogger("ray").setLevel(logging.ERROR)
-    ray.init(
-        namespace=NAMESPACE,
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        log_to_driver=False,
-        configure_logging=False,
-    )
+    with _own_signals():
+        ray.init(
+            namespace=NAMESPACE,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            configure_logging=False,
+        )
+
+
+def enter_ray(address: str) -> None:
+    """Connect to a running cluster. Raises `Unavailable` when there is none."""
+    with _own_signals():
+        join_ray(address)
 
 
 def stop_ray() -> None:
@@ -165,6 +173,17 @@ async def _stop(name: str, method: str) -> None:
 def _kill(name: str) -> None:
     with suppress(ValueError):
         ray.kill(ray.get_actor(name, namespace=NAMESPACE))
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Ray takes SIGTERM for itself when it is initialised; afterwards it is ours again. Main thread only."""
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
 
 
 def _verifier(settings: GatewayConfig) -> Verifier:

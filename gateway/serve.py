@@ -14,12 +14,21 @@ from pathlib import Path
 import httpx
 
 from actors.domain.domain import Domain, load_domain
-from actors.runtime.ray_actors import SiloConfig, join_ray, start_silo
+from actors.runtime.ray_actors import SiloConfig, start_silo
 from actors.store.data_dir import DataDir
 from actors.store.embedded import EmbeddedPostgres
 from gateway.auth import TOKEN_SCOPES
 from gateway.local_key import LocalKey, write_secret
-from gateway.ray_actors import GatewayConfig, clear_away, lease, start_gateway, start_ray, stop_ray, stop_service
+from gateway.ray_actors import (
+    GatewayConfig,
+    clear_away,
+    enter_ray,
+    lease,
+    start_gateway,
+    start_ray,
+    stop_ray,
+    stop_service,
+)
 from gateway.settings import Settings, SettingsError
 from projections.projection import projections_of
 from projections.ray_actors import ProjectionConfig, start_projection
@@ -175,9 +184,9 @@ async def _databases(settings: Settings, data: Path, say: Say) -> AsyncIterator[
 async def _ray(plan: Plan, say: Say) -> AsyncIterator[None]:
     if plan.address is None:
         say("starting Ray")
-        await asyncio.to_thread(start_ray)
+        start_ray()
     else:
-        await asyncio.to_thread(join_ray, plan.address)
+        enter_ray(plan.address)
     try:
         yield
     finally:
