@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 NAMESPACE = "rayleans"
 
@@ -21,3 +22,11 @@ def pin_ray_settings() -> None:
     """Put the settings into the environment. Must happen before Ray is imported, which is when it reads some."""
     for name, value in RAY_SETTINGS.items():
         os.environ.setdefault(name, value)
+    if _has_token():
+        # Ray decides so by itself for a cluster that it finds, but not for one whose address it is given.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
+def _has_token() -> bool:
+    given = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()
+    return bool(given) or (Path.home() / ".ray" / "auth_token").exists()

@@ -42,9 +42,8 @@ async def _python(out: Console) -> None:
         out.print(f"register → version {receipt.version}, {receipt.events[0]!r}", markup=False)
         renamed = await alice.execute(Rename(name="Alice Smith"), expected_version=receipt.version)
         again = await alice.execute(Rename(name="Alice Smith"), command_id=renamed.command_id)
-        out.print(
-            f"rename   → version {renamed.version}; sent again: version {again.version}, replayed={again.replayed}"
-        )
+        out.print(f"rename   → version {renamed.version}")
+        out.print(f"the same → version {again.version}, replayed={again.replayed}")
         try:
             await alice.execute(Register(name="Alice", email="alice@example.com"))
         except Rejected as no:

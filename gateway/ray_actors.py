@@ -109,6 +109,11 @@ def enter_ray(address: str) -> None:
         join_ray(address)
 
 
+def ray_address() -> str:
+    """Where other processes of this machine find the cluster: `connect(address=…)`, or `RAY_ADDRESS`."""
+    return str(ray.get_runtime_context().gcs_address)
+
+
 def stop_ray() -> None:
     """Leave Ray; one of our own ends."""
     ray.shutdown()

@@ -24,6 +24,7 @@ from gateway.ray_actors import (
     clear_away,
     enter_ray,
     lease,
+    ray_address,
     start_gateway,
     start_ray,
     stop_ray,
@@ -87,6 +88,7 @@ async def running_service(settings: Settings, plan: Plan, say: Say) -> AsyncIter
     with DataDir(settings.data) as data:
         key = _own_key(settings, data.path)
         async with _databases(settings, data.path, say) as databases, _ray(plan, say), lease():
+            (data.path / "ray-address").write_text(f"{ray_address()}\n")
             await clear_away()
             try:
                 _start_actors(settings, plan, databases, domain, key)

@@ -167,5 +167,7 @@ def unavailable(doing: str) -> Iterator[None]:
     """Errors of the driver and the network become `ViewsUnavailable`."""
     try:
         yield
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+    except (OSError, TimeoutError) as exc:
+        raise ViewsUnavailable(f"{doing}: PostgreSQL does not answer ({exc or type(exc).__name__})") from exc
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
         raise ViewsUnavailable(f"{doing}: {exc or type(exc).__name__}") from exc

@@ -52,7 +52,7 @@ class PostgresEventStore(EventStore):
         with translated("cannot connect"):
             pool = await asyncpg.create_pool(
                 url,
-                min_size=1,
+                min_size=0,
                 max_size=POOL_SIZE,
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=READ_TIMEOUT_S,
@@ -125,7 +125,9 @@ def translated(doing: str) -> Iterator[None]:
     """Errors of the driver and the network become `StoreUnavailable`."""
     try:
         yield
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+    except (OSError, TimeoutError) as exc:
+        raise StoreUnavailable(f"{doing}: PostgreSQL does not answer ({exc or type(exc).__name__})") from exc
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
         raise StoreUnavailable(f"{doing}: {exc or type(exc).__name__}") from exc
 
 

@@ -7,60 +7,20 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from pydantic import BaseModel
 
 from actors.store.event_store import EventStore, NewEvent, partition_of
 from actors.store.memory import MemoryEventStore
-from projections.projection import AnyProjection, Projection, Recorded, Tally
+from projections.projection import AnyProjection, Projection
 from projections.read_store import ReadStore
 from projections.runner import ProjectionRunner
 from projections.views import ViewReader
-from tests.account import ACCOUNT, Deposited, Opened, Withdrawn
+from tests.account import Deposited
+from tests.account_domain import ACCOUNTS, AccountRow
 
 PARTITIONS = 4
-
-
-class AccountRow(BaseModel):
-    id: str
-    owner: str
-    balance: int
-    note: str | None = None
-
-
-class Balances(BaseModel):
-    owner: str
-    accounts: int
-    balance: int
-
-
-def opened(_: AccountRow | None, event: Recorded[Opened]) -> AccountRow:
-    return AccountRow(id=event.key, owner=event.data.owner, balance=0)
-
-
-def deposited(row: AccountRow | None, event: Recorded[Deposited]) -> AccountRow | None:
-    return row and row.model_copy(update={"balance": row.balance + event.data.amount})
-
-
-def emptied(row: AccountRow | None, event: Recorded[Withdrawn]) -> AccountRow | None:
-    return None if row is None or row.balance == event.data.amount else row
-
-
-BALANCES = Tally(
-    name="balances",
-    row=Balances,
-    key=("owner",),
-    contribution=lambda row: Balances(owner=row.owner, accounts=1, balance=row.balance),
-)
-
-ACCOUNTS = Projection(
-    name="accounts",
-    row=AccountRow,
-    key="id",
-    sources=(ACCOUNT,),
-    on={Opened: opened, Deposited: deposited, Withdrawn: emptied},
-    tallies=(BALANCES,),
-)
 
 
 class Log:
@@ -229,8 +189,7 @@ async def test_event_that_cannot_be_folded_stops_the_view_in_front_of_it(
     before = await log.write(("ada", "Opened", '{"owner": "Ada"}'))
     await log.write(("ada", "Deposited", '{"amount": "a lot"}'), ("ada", "Deposited", '{"amount": 1}'))
     async with running() as runner:
-        while runner.status.state != "failed":
-            await asyncio.wait([asyncio.ensure_future(asyncio.to_thread(lambda: None))])
+        await becomes(runner, "failed")
 
     assert runner.status.checkpoint == before
     assert "Deposited at version 2 of account-ada" in (runner.status.error or "")
@@ -240,8 +199,7 @@ async def test_hole_in_the_log_stops_the_view(log: Log, running: Running) -> Non
     await log.write(("ada", "Opened", '{"owner": "Ada"}'), ("ada", "Deposited", '{"amount": 1}'))
     del log.store._partitions[partition_of("account-ada", PARTITIONS)][0]
     async with running() as runner:
-        while runner.status.state != "failed":
-            await asyncio.wait([asyncio.ensure_future(asyncio.to_thread(lambda: None))])
+        await becomes(runner, "failed")
 
     assert "goes on at 2 instead of 1" in (runner.status.error or "")
 
@@ -255,16 +213,18 @@ async def test_changed_projection_is_built_beside_and_swapped_in(
     changed = replace(ACCOUNTS, revision=2, on={**ACCOUNTS.on, Deposited: lambda row, _: row})
 
     async with running(changed) as runner:
-        while runner.status.state != "running":
-            await asyncio.wait([asyncio.ensure_future(asyncio.to_thread(lambda: None))])
+        await becomes(runner, "running")
 
         assert await rows(reader) == [AccountRow(id="ada", owner="Ada", balance=0)]
         assert runner.status.version == 2
 
 
-async def tally(views_url: str) -> list[tuple[str, int, int]]:
-    import asyncpg
+async def becomes(runner: ProjectionRunner, state: str) -> None:
+    while runner.status.state != state:
+        await asyncio.to_thread(lambda: None)
 
+
+async def tally(views_url: str) -> list[tuple[str, int, int]]:
     connection = await asyncpg.connect(views_url)
     try:
         return [tuple(row) for row in await connection.fetch("SELECT owner, accounts, balance FROM balances")]

@@ -1,0 +1,5 @@
+"""`python -m gateway` is `rayleans`."""
+
+from gateway.cli import main
+
+main()

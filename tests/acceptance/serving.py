@@ -1,0 +1,118 @@
+"""The service as users run it: `rayleans serve` as a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+STARTS_WITHIN_S = 60.0
+
+
+@dataclass
+class Served:
+    """A service that runs as a process of its own."""
+
+    process: subprocess.Popen[str]
+    url: str
+    data: Path
+
+    @cached_property
+    def http(self) -> httpx.Client:
+        """A client with all scopes."""
+        token = (self.data / "token").read_text().strip()
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=30.0)
+
+    def run_python(self, program: str) -> subprocess.CompletedProcess[str]:
+        """Run a Python program in the Ray cluster of the service to its end."""
+        env = os.environ | {"RAY_ADDRESS": (self.data / "ray-address").read_text().strip()}
+        return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env, check=False)
+
+    def wait_until_ready(self) -> None:
+        """Wait for the line that says so."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line == f"ready {self.url}\n", line
+
+    def actors(self, kind: str) -> list[psutil.Process]:
+        """The processes of Ray actors of a kind: `Silo`, `Projection`, `Gateway`."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if _title(child).startswith(f"ray::{kind}Actor")]
+
+    def stop(self) -> int:
+        """Stop in order; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=60)
+        self._close()
+        return code
+
+    def kill(self) -> None:
+        """Kill the process and everything it started, at once."""
+        processes = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+        for process in processes:
+            process.kill()
+        self.process.wait()
+        self._close()
+
+    def _close(self) -> None:
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        if "http" in self.__dict__:
+            self.http.close()
+
+
+def start(data: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Served:
+    """Start a service; it is not ready yet."""
+    port = free_port()
+    command = [sys.executable, "-m", "gateway", "serve", "--data", str(data), "--port", str(port), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | dict(env or {}))
+    return Served(process, f"http://127.0.0.1:{port}", data)
+
+
+def run(*arguments: str, served: Served | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command of the command line to its end."""
+    env = dict(os.environ)
+    if served is not None:
+        env |= {"RAYLEANS_URL": served.url, "RAYLEANS_TOKEN_FILE": str(served.data / "token")}
+    return subprocess.run(
+        [sys.executable, "-m", "gateway", *arguments], capture_output=True, text=True, env=env, check=False
+    )
+
+
+def patiently(request: Any, within_s: float, *, until: int = httpx.codes.OK) -> httpx.Response:
+    """Repeat a request until it is answered with a status."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            response: httpx.Response = request()
+            if response.status_code == until:
+                return response
+            problem = response.text
+        except httpx.TransportError as exc:
+            problem = repr(exc)
+        assert time.monotonic() < deadline, problem
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
