@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -38,12 +39,12 @@ def new_database(server_url: str) -> Iterator[Callable[[], str]]:
 
     def make() -> str:
         made.append(f"test_{uuid4().hex}")
-        asyncio.run(_execute(server_url, f'CREATE DATABASE "{made[-1]}"'))
+        _execute(server_url, f'CREATE DATABASE "{made[-1]}"')
         return urlunsplit(urlsplit(server_url)._replace(path=f"/{made[-1]}"))
 
     yield make
     for name in made:
-        asyncio.run(_execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+        _execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
@@ -58,7 +59,13 @@ def views_url(new_database: Callable[[], str]) -> str:
     return new_database()
 
 
-async def _execute(url: str, statement: str) -> None:
+def _execute(url: str, statement: str) -> None:
+    """In a thread, because the test may have an event loop of its own."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(_execute_there(url, statement))).result()
+
+
+async def _execute_there(url: str, statement: str) -> None:
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(statement)

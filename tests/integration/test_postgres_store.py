@@ -1,0 +1,164 @@
+"""What only PostgreSQL can show: take-over of a holder that is stuck, broken connections, the schema."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from importlib.resources import files
+
+import asyncpg
+import pytest
+
+from actors.store.event_store import Deposed, StoreUnavailable, StoreUnsuitable
+from actors.store.migrations import migrate
+from actors.store.postgres import PostgresEventStore
+from tests.contract.event_store_contract import PARTITIONS, new, own_all, whole_log
+
+CATALOG = """
+SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns
+WHERE table_schema = 'public' AND table_name <> 'migrations'
+UNION ALL
+SELECT tablename, indexname, indexdef, '', '' FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'migrations'
+ORDER BY 1, 2
+"""
+
+
+@pytest.fixture
+async def store(events_url: str) -> AsyncIterator[PostgresEventStore]:
+    store = await PostgresEventStore.open(events_url, partitions=PARTITIONS)
+    yield store
+    await store.close()
+
+
+@pytest.mark.parametrize("package", ["actors.store", "projections"])
+async def test_migrations_lead_to_the_schema(new_database: Callable[[], str], package: str) -> None:
+    migrated, made = [await asyncpg.connect(new_database()) for _ in range(2)]
+    await migrate(migrated, package)
+    await made.execute(files(package).joinpath("sql", "schema.sql").read_text())
+
+    assert await migrated.fetch(CATALOG) == await made.fetch(CATALOG)
+
+    await migrate(migrated, package)
+    await migrated.close()
+    await made.close()
+
+
+async def test_holder_that_is_stuck_in_an_append_is_put_out_and_has_written_nothing(
+    store: PostgresEventStore, events_url: str
+) -> None:
+    stuck = await own_all(store)
+    async with _locked_table(events_url):
+        append = asyncio.create_task(stuck.append([new()]))
+        await _somebody_waits(events_url)
+
+        owner = await store.take_over("silo/0 again", range(PARTITIONS))
+    with pytest.raises(StoreUnavailable):
+        await append
+    await owner.append([new("account-bob")])
+
+    assert await whole_log(store) == ["account-bob@1"]
+
+
+async def test_former_owner_cannot_write_again_on_its_old_connection(store: PostgresEventStore) -> None:
+    former = await own_all(store)
+    await own_all(store)
+
+    with pytest.raises((Deposed, StoreUnavailable)):
+        await former.append([new()])
+
+    assert await whole_log(store) == []
+
+
+async def test_append_at_an_old_epoch_writes_nothing_even_without_the_lock(
+    store: PostgresEventStore, events_url: str
+) -> None:
+    session = await own_all(store)
+    await _execute(events_url, "UPDATE partitions SET epoch = epoch + 1 WHERE partition = 3")
+
+    with pytest.raises(Deposed):
+        await session.append([new()])
+
+    assert await whole_log(store) == []
+
+
+async def test_proof_at_an_old_epoch_fails_even_without_the_lock(store: PostgresEventStore, events_url: str) -> None:
+    session = await own_all(store)
+    await _execute(events_url, "UPDATE partitions SET epoch = epoch + 1 WHERE partition = 3")
+
+    with pytest.raises(Deposed):
+        await session.prove()
+
+
+async def test_cancelled_append_ends_the_session(store: PostgresEventStore, events_url: str) -> None:
+    session = await own_all(store)
+    async with _locked_table(events_url):
+        append = asyncio.create_task(session.append([new()]))
+        await _somebody_waits(events_url)
+        append.cancel()
+        await asyncio.wait([append])
+
+    with pytest.raises(StoreUnavailable):
+        await session.append([new()])
+
+
+async def test_lock_that_is_not_given_in_time_is_an_unknown_outcome(store: PostgresEventStore, events_url: str) -> None:
+    session = await own_all(store)
+    async with _locked_table(events_url):
+        with pytest.raises(StoreUnavailable, match="lock timeout"):
+            await session.append([new()])
+
+
+async def test_reclaim_puts_out_the_rest_of_its_own_broken_session(store: PostgresEventStore, events_url: str) -> None:
+    broken = await own_all(store)
+    async with _locked_table(events_url):
+        append = asyncio.create_task(broken.append([new()]))
+        await _somebody_waits(events_url)
+        append.cancel()
+        await asyncio.wait([append])
+        session = await store.take_over("silo/0", range(PARTITIONS), reclaim=broken)
+
+    await session.append([new()])
+    assert await whole_log(store) == ["account-ada@1"]
+
+
+async def test_log_with_another_number_of_partitions_is_refused(store: PostgresEventStore, events_url: str) -> None:
+    with pytest.raises(StoreUnsuitable, match=f"--partitions {PARTITIONS}"):
+        await PostgresEventStore.open(events_url, partitions=PARTITIONS + 1)
+
+
+async def test_database_that_acknowledges_too_early_is_refused(events_url: str) -> None:
+    with pytest.raises(StoreUnsuitable, match="synchronous_commit is off"):
+        await PostgresEventStore.open(f"{events_url}&synchronous_commit=off", partitions=PARTITIONS)
+
+
+async def test_database_that_is_not_there_is_unavailable() -> None:
+    with pytest.raises(StoreUnavailable, match="PostgreSQL does not answer"):
+        await PostgresEventStore.open("postgresql://nobody@127.0.0.1:1/nowhere", partitions=PARTITIONS)
+
+
+class _locked_table:  # noqa: N801 - used like a function
+    """Keeps every write of events waiting until the block ends."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def __aenter__(self) -> None:
+        self._connection = await asyncpg.connect(self._url)
+        await self._connection.execute("BEGIN; LOCK TABLE events IN SHARE MODE")
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._connection.close()
+
+
+async def _somebody_waits(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'events'::regclass"
+    while not await connection.fetchval(waiting):
+        pass
+    await connection.close()
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(statement)
+    await connection.close()
