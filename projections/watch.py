@@ -90,12 +90,10 @@ class Watch:
                 connection.terminate()
 
     async def _look(self, connection: asyncpg.Connection) -> None:
-        for name, waiters in self._waiters.items():
-            if not waiters:
-                continue
+        for name in [name for name, waiters in self._waiters.items() if waiters]:
             rows = await connection.fetch(_SQL["served_checkpoint"], name)
             checkpoint = {row["partition"]: row["position"] for row in rows}
-            for waiter in waiters:
+            for waiter in self._waiters[name]:
                 there = all(checkpoint.get(each, 0) >= position for each, position in waiter.positions.items())
                 if there and not waiter.there.done():
                     waiter.there.set_result(None)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -109,6 +110,15 @@ async def test_query_with_the_token_of_a_command_sees_it(service: Service) -> No
         reply = await service.http.get(f"/v1/customers/{key}", headers={"Consistency-Token": token})
         assert reply.status_code == 200, reply.text
         assert reply.json()["version"] == 1
+
+
+async def test_queries_on_all_views_wait_at_the_same_time(service: Service) -> None:
+    token = {"Consistency-Token": await register(service)}
+    paths = ["customers/alice", "customers/alice/orders", "orders/x", "statistics/sales", "statistics/customers"]
+
+    replies = await asyncio.gather(*(service.http.get(f"/v1/{path}", headers=token) for path in paths * 4))
+
+    assert [reply.status_code for reply in replies] == [200, 200, 404, 200, 200] * 4
 
 
 async def test_customer_is_shown_as_the_contract_says(service: Service) -> None:
