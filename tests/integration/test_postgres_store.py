@@ -127,8 +127,9 @@ async def test_log_with_another_number_of_partitions_is_refused(store: PostgresE
 
 
 async def test_database_that_acknowledges_too_early_is_refused(events_url: str) -> None:
+    separator = "&" if "?" in events_url else "?"
     with pytest.raises(StoreUnsuitable, match="synchronous_commit is off"):
-        await PostgresEventStore.open(f"{events_url}&synchronous_commit=off", partitions=PARTITIONS)
+        await PostgresEventStore.open(f"{events_url}{separator}synchronous_commit=off", partitions=PARTITIONS)
 
 
 async def test_database_that_is_not_there_is_unavailable() -> None:
