@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import msgspec
+from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_delay, wait_fixed
 
 from actors.domain.domain import load_domain
 from actors.ray_settings import NAMESPACE, pin_ray_settings
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 OBJECT_STORE_BYTES = 128 * 1024 * 1024
 STOP_TIMEOUT_S = 25.0
+KILL_TIMEOUT_S = 10.0
+KILL_POLL_S = 0.05
 LEASE = "service"
 OUR_ACTORS = ("gateway/", "projection/", "silo/")
 
@@ -154,12 +157,18 @@ async def stop_service() -> None:
     """Stop all actors of the service in order: doors first, then silos, which answer what they have."""
     for kind, method in (("gateway/", "stop"), ("silo/", "drain"), ("projection/", "stop")):
         await asyncio.gather(*(_stop(name, method) for name in _running() if name.startswith(kind)))
+    await clear_away()
 
 
 async def clear_away() -> None:
-    """End actors that an earlier, killed service left in this cluster."""
+    """End all actors of a service, such as an earlier, killed one left in this cluster, and see that they are gone."""
     for name in _running():
         await asyncio.to_thread(_kill, name)
+    gone = AsyncRetrying(
+        retry=retry_if_result(bool), wait=wait_fixed(KILL_POLL_S), stop=stop_after_delay(KILL_TIMEOUT_S)
+    )
+    with suppress(RetryError):
+        await gone(asyncio.to_thread, _running)
 
 
 def _running() -> list[str]:

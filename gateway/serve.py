@@ -110,16 +110,12 @@ async def serve(settings: Settings, plan: Plan, say: Say, ready: Say) -> None:
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     async with _interruptible(stop), running_service(settings, plan, say) as url:
         ready(url)
-        await stop.wait()
-
-
-class Stopped(Exception):
-    """A signal came before the service was ready."""
+        await asyncio.get_running_loop().create_future()
 
 
 @asynccontextmanager
 async def _interruptible(stop: asyncio.Event) -> AsyncIterator[None]:
-    """A signal while the service starts ends the start, and what was started is stopped."""
+    """A signal cancels the block wherever it is, so that what was started is stopped in order, and once."""
     starting = asyncio.current_task()
     assert starting is not None, "a coroutine runs in a task"  # noqa: S101
     interrupted = False
