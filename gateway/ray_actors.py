@@ -14,6 +14,7 @@ import msgspec
 from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_delay, wait_fixed
 
 from actors.domain.domain import load_domain
+from actors.process import end_process_with
 from actors.ray_settings import NAMESPACE, pin_ray_settings
 from actors.runtime.client import Client
 from actors.runtime.ray_actors import RayTransport, join_ray
@@ -68,7 +69,8 @@ class GatewayActor:
         self._reader = ViewReader(settings.views_url, projections_of(domain))
         app = create_app(domain, Client(RayTransport()), self._reader, _verifier(settings))
         self._server = HttpServer(app, settings.host, settings.port)
-        self._server.start()
+        self._work = self._server.start()
+        self._work.add_done_callback(end_process_with)
 
     async def pid(self) -> int:
         """The id of its process; an answer means that it serves."""
@@ -76,6 +78,7 @@ class GatewayActor:
 
     async def stop(self) -> None:
         """Take no more requests, and let those that are under way end."""
+        self._work.remove_done_callback(end_process_with)
         await self._server.stop()
         await self._reader.close()
 
@@ -98,6 +101,7 @@ def start_ray() -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
     with _own_signals():
         ray.init(
+            address="local",
             namespace=NAMESPACE,
             include_dashboard=False,
             object_store_memory=OBJECT_STORE_BYTES,

@@ -34,9 +34,10 @@ class HttpServer:
         )
         self._work: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin to serve."""
+    def start(self) -> asyncio.Task[None]:
+        """Begin to serve; the task ends when the server does."""
         self._work = asyncio.get_running_loop().create_task(self._server.serve())
+        return self._work
 
     async def stop(self) -> None:
         """Take no more connections, and let the requests that are under way end."""

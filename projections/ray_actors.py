@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from actors.domain.domain import load_domain
+from actors.process import end_process_with
 from actors.ray_settings import NAMESPACE, pin_ray_settings
 from actors.store.postgres import PostgresEventStore
 from projections.projection import projections_of
@@ -60,6 +61,7 @@ class ProjectionActor:
             SiloNews(settings.silos).wait,
         )
         self._work = asyncio.get_running_loop().create_task(self._runner.run())
+        self._work.add_done_callback(end_process_with)
 
     @ray.method(concurrency_group="control")
     async def status(self) -> bytes:

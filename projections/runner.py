@@ -5,6 +5,7 @@ Nothing is remembered but the checkpoint, and that is in the read database, so a
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
@@ -81,7 +82,10 @@ class ProjectionRunner:
         )
 
     async def run(self) -> None:
-        """Keep the view up to date, through every loss of a database, until an event cannot be folded."""
+        """Keep the view up to date, through every loss of a database, until cancelled.
+
+        After an event that cannot be folded it does nothing more, but tells so; what is in the view stays.
+        """
         retrying = AsyncRetrying(
             retry=retry_if_exception_type((StoreUnavailable, StoreUnsuitable, ViewsUnavailable)),
             wait=wait_random_exponential(multiplier=0.1, max=LONGEST_PAUSE_S),
@@ -92,6 +96,7 @@ class ProjectionRunner:
         except (PoisonEvent, LogHasGap) as exc:
             self._state, self._error = "failed", str(exc)
             log.critical("projection stopped", extra={"projection": self._projection.name, "reason": str(exc)})
+            await asyncio.get_running_loop().create_future()
 
     async def _work(self) -> None:
         events = await self._open_log()

@@ -5,23 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
 from actors.domain.domain import load_domain
 from actors.errors import Unavailable
+from actors.process import end_process_with
 from actors.ray_settings import NAMESPACE, pin_ray_settings
 from actors.runtime.client import Client
 from actors.runtime.lane import Lost, NotSent
 from actors.runtime.reference import ActorClient
 from actors.runtime.silo import Silo
 from actors.runtime.wire import Layout, SiloStatus
-from actors.store.event_store import StoreError
 from actors.store.postgres import PostgresEventStore
 
 pin_ray_settings()
@@ -52,7 +51,10 @@ class SiloConfig(msgspec.Struct, frozen=True):
 
 
 class SiloActor:
-    """A silo in a Ray actor. Ray may restart it, or run a second copy: the log decides which one may write."""
+    """A silo in a Ray actor. Ray may restart it, or run a second copy: the log decides which one may write.
+
+    A silo that is deposed ends its process, whatever it might still answer.
+    """
 
     def __init__(self, config: bytes) -> None:
         settings = msgspec.msgpack.decode(config, type=SiloConfig)
@@ -62,7 +64,8 @@ class SiloActor:
             load_domain(settings.domain).deciders,
             partial(PostgresEventStore.open, settings.events_url, partitions=settings.partitions),
         )
-        self._work = asyncio.get_running_loop().create_task(self._run())
+        self._work = asyncio.get_running_loop().create_task(self._silo.run())
+        self._work.add_done_callback(end_process_with)
 
     async def execute(self, blob: bytes) -> bytes:
         """See `Silo.execute`."""
@@ -86,19 +89,6 @@ class SiloActor:
         """See `Silo.drain`."""
         await self._silo.drain()
         self._work.cancel()
-
-    async def _run(self) -> None:
-        try:
-            await self._silo.run()
-        except StoreError as exc:
-            log.critical("must not write any more and ends", extra={"silo": self._silo.name, "reason": repr(exc)})
-            end_process()
-
-
-def end_process() -> NoReturn:
-    """End this process at once: it owns nothing any more, and whatever it might still answer could be wrong."""
-    sys.stderr.flush()
-    os._exit(1)
 
 
 class RayTransport:
