@@ -7,8 +7,9 @@ from pathlib import Path
 
 import httpx
 
+from gateway.settings import Settings
+
 DEFAULT_URL = "http://127.0.0.1:8700"
-DEFAULT_DATA = Path(".rayleans")
 
 OK, ERROR, USAGE, NOT_FOUND, REJECTED, NOT_ALLOWED, UNAVAILABLE, CHECK_FAILED = range(8)
 
@@ -44,7 +45,7 @@ def open_gateway(url: str | None, token_file: Path | None) -> httpx.AsyncClient:
 
 
 def _read_token(token_file: Path | None) -> str:
-    path = token_file or Path(os.environ.get("RAYLEANS_TOKEN_FILE") or DEFAULT_DATA / "token")
+    path = token_file or Path(os.environ.get("RAYLEANS_TOKEN_FILE") or Settings().data / "token")
     try:
         return path.read_text().strip()
     except OSError as exc:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -85,6 +86,7 @@ async def running_service(settings: Settings, plan: Plan, say: Say) -> AsyncIter
     domain = load_domain(settings.domain)
     projections_of(domain)
     _refuse_open_door(settings, plan)
+    _refuse_taken_port(plan)
     with DataDir(settings.data) as data:
         key = _own_key(settings, data.path)
         async with _databases(settings, data.path, say) as databases, _ray(plan, say), lease():
@@ -105,37 +107,32 @@ async def serve(settings: Settings, plan: Plan, say: Say, ready: Say) -> None:
     Args:
         ready: told its address when commands and queries work.
     """
-    stop = asyncio.Event()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(each, stop.set)
-    async with _interruptible(stop), running_service(settings, plan, say) as url:
+    async with _until_signal(), running_service(settings, plan, say) as url:
         ready(url)
         await asyncio.get_running_loop().create_future()
 
 
 @asynccontextmanager
-async def _interruptible(stop: asyncio.Event) -> AsyncIterator[None]:
-    """A signal cancels the block wherever it is, so that what was started is stopped in order, and once."""
-    starting = asyncio.current_task()
-    assert starting is not None, "a coroutine runs in a task"  # noqa: S101
-    interrupted = False
+async def _until_signal() -> AsyncIterator[None]:
+    """The first signal cancels the block wherever it is, so that what was started is stopped in order; others wait."""
+    block = asyncio.current_task()
+    assert block is not None, "a coroutine runs in a task"  # noqa: S101
+    came = False
 
-    def interrupt(_: asyncio.Task[bool]) -> None:
-        nonlocal interrupted
-        interrupted = True
-        starting.cancel()
+    def interrupt() -> None:
+        nonlocal came
+        if not came:
+            came = True
+            block.cancel()
 
-    watch = asyncio.get_running_loop().create_task(stop.wait())
-    watch.add_done_callback(interrupt)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, interrupt)
     try:
         yield
     except asyncio.CancelledError:
-        if not interrupted:
+        if not came:
             raise
-        starting.uncancel()
-    finally:
-        watch.remove_done_callback(interrupt)
-        watch.cancel()
+        block.uncancel()
 
 
 def _refuse_open_door(settings: Settings, plan: Plan) -> None:
@@ -145,6 +142,17 @@ def _refuse_open_door(settings: Settings, plan: Plan) -> None:
             f"with the local signing key the service listens on this machine only, not on {plan.host}; set "
             "RAYLEANS_AUTH_JWKS_URL, RAYLEANS_AUTH_ISSUER and RAYLEANS_AUTH_AUDIENCE to open it to others"
         )
+
+
+def _refuse_taken_port(plan: Plan) -> None:
+    """Another server at the same address would be taken for this one."""
+    family = socket.AF_INET6 if ":" in plan.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((plan.host, plan.port))
+        except OSError as exc:
+            raise SettingsError(f"cannot listen on {plan.host} port {plan.port}: {exc.strerror}; try --port") from exc
 
 
 def _is_address(host: str) -> bool:
@@ -171,10 +179,13 @@ async def _databases(settings: Settings, data: Path, say: Say) -> AsyncIterator[
         return
     server = EmbeddedPostgres(data)
     say("starting PostgreSQL")
-    await asyncio.to_thread(server.start)
+    start = asyncio.get_running_loop().create_task(asyncio.to_thread(server.start))
     try:
+        await asyncio.shield(start)
         yield Databases(server.url("events"), server.url("views"))
     finally:
+        # Also after a signal in the middle of the start: what is half started cannot be stopped.
+        await asyncio.wait([start])
         await asyncio.to_thread(server.stop)
 
 

@@ -87,6 +87,13 @@ def test_second_service_in_the_same_directory_is_refused(served: Served) -> None
     assert "Traceback" not in second.stderr
 
 
+def test_second_service_on_the_same_port_is_refused(served: Served, tmp_path: Path) -> None:
+    second = serving.run("serve", "--data", str(tmp_path), "--port", served.url.rpartition(":")[2])
+
+    assert second.returncode == 2
+    assert "Address already in use" in second.stderr
+
+
 def test_status_says_that_it_works(served: Served) -> None:
     status = serving.run("status", "--output", "json", served=served)
 

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from actors.errors import OutcomeUnknown, Overloaded, Rejected, Unavailable
+from actors.runtime.client import Client
+from actors.runtime.lane import Lost, NotSent
+from actors.runtime.silo import SiloLimits
+from actors.runtime.wire import decode_commands
+from actors.store.memory import MemoryEventStore
+from tests.account import ACCOUNT
+from tests.in_process import LocalTransport, command, running_silos
+
+OPEN = '{"owner": "Ada"}'
+
+
+@dataclass
+class BadLine:
+    """A transport that loses what it is told to lose, on the way there or on the way back."""
+
+    good: LocalTransport
+    lose_requests: int = 0
+    lose_replies: int = 0
+    down_after_loss: bool = False
+    silent: bool = False
+    batches: list[int] = field(default_factory=list)
+
+    async def execute(self, silo: int, blob: bytes) -> bytes:
+        self.batches.append(len(decode_commands(blob)))
+        if self.silent:
+            await asyncio.get_running_loop().create_future()
+        if self.lose_requests:
+            self.lose_requests -= 1
+            raise NotSent("the line is down")
+        reply = await self.good.execute(silo, blob)
+        if self.lose_replies:
+            self.lose_replies -= 1
+            self.lose_requests = 1_000_000 if self.down_after_loss else 0
+            raise Lost("the line broke")
+        return reply
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.good, name)
+
+
+@pytest.fixture
+def store() -> MemoryEventStore:
+    return MemoryEventStore(partitions=4)
+
+
+@pytest.fixture
+async def line(store: MemoryEventStore) -> AsyncIterator[BadLine]:
+    async with running_silos(store, [ACCOUNT]) as silos:
+        yield BadLine(LocalTransport(silos))
+
+
+@pytest.fixture
+async def client(line: BadLine) -> Client:
+    client = Client(line)  # type: ignore[arg-type]
+    await client.start()
+    return client
+
+
+async def test_commands_that_wait_at_the_same_time_travel_together(client: Client, line: BadLine) -> None:
+    await asyncio.gather(*(client.submit(command("open", OPEN, key=f"a{number}")) for number in range(100)))
+
+    assert sum(line.batches) == 100
+    assert len(line.batches) <= 3
+
+
+async def test_command_alone_does_not_wait_for_others(client: Client, line: BadLine) -> None:
+    await client.submit(command("open", OPEN))
+
+    assert line.batches == [1]
+
+
+async def test_lost_reply_is_asked_for_again_and_the_command_is_done_once(
+    client: Client, line: BadLine, store: MemoryEventStore
+) -> None:
+    await client.submit(command("open", OPEN))
+    line.lose_replies = 2
+
+    done = await client.submit(command("deposit", '{"amount": 1}'))
+
+    assert (done.version, done.replayed) == (2, True)
+    assert len(await store.read_stream("account-ada")) == 2
+
+
+async def test_request_that_was_not_sent_is_sent_again(client: Client, line: BadLine) -> None:
+    line.lose_requests = 2
+
+    done = await client.submit(command("open", OPEN))
+
+    assert (done.version, done.replayed) == (1, False)
+
+
+async def test_nothing_sent_until_the_deadline_is_unavailable(client: Client, line: BadLine) -> None:
+    line.lose_requests = 1_000_000
+
+    with pytest.raises(Unavailable):
+        await client.submit(command("open", OPEN, patience_s=0.2))
+
+
+async def test_no_answer_until_the_deadline_is_an_unknown_outcome(client: Client, line: BadLine) -> None:
+    line.silent = True
+
+    with pytest.raises(OutcomeUnknown):
+        await client.submit(command("open", OPEN, patience_s=0.1))
+
+
+async def test_one_lost_reply_makes_later_refusals_unknown(client: Client, line: BadLine) -> None:
+    line.lose_replies, line.down_after_loss = 1, True
+
+    with pytest.raises(OutcomeUnknown):
+        await client.submit(command("open", OPEN, patience_s=0.3))
+
+
+async def test_short_deadline_is_kept_in_a_batch_with_a_long_one(client: Client, line: BadLine) -> None:
+    line.silent = True
+    patient = asyncio.create_task(client.submit(command("open", OPEN, key="patient", patience_s=60)))
+
+    with pytest.raises(OutcomeUnknown):
+        await client.submit(command("open", OPEN, key="hasty", patience_s=0.1))
+
+    assert not patient.done()
+    patient.cancel()
+
+
+async def test_rejection_is_raised_at_once(client: Client, line: BadLine) -> None:
+    with pytest.raises(Rejected) as raised:
+        await client.submit(command("deposit", '{"amount": 1}'))
+
+    assert (raised.value.code, raised.value.absent) == ("account-not-open", True)
+    assert line.batches == [1]
+
+
+async def test_full_silo_is_not_asked_again(store: MemoryEventStore) -> None:
+    async with running_silos(store, [ACCOUNT], limits=SiloLimits(commands=0)) as silos:
+        line = BadLine(LocalTransport(silos))
+        client = Client(line)  # type: ignore[arg-type]
+        await client.start()
+
+        with pytest.raises(Overloaded):
+            await client.submit(command("open", OPEN))
+
+    assert line.batches == [1]
+
+
+async def test_client_of_several_silos_finds_the_one_of_each_actor(store: MemoryEventStore) -> None:
+    async with running_silos(store, [ACCOUNT], silos=3) as silos:
+        client = Client(LocalTransport(silos))
+        await client.start()
+        keys = [f"a{number}" for number in range(50)]
+
+        await asyncio.gather(*(client.submit(command("open", OPEN, key=key)) for key in keys))
+
+        assert await client.not_ready() == []
+    assert len(await store.read_streams([f"account-{key}" for key in keys])) == 50
+
+
+async def test_silo_that_does_not_answer_makes_the_client_not_ready(store: MemoryEventStore) -> None:
+    async with running_silos(store, [ACCOUNT]) as silos:
+        client = Client(LocalTransport(silos))
+        await client.start()
+        await silos[0].drain()
+
+        assert await client.not_ready() == ["silo/0 cannot write: it is being stopped"]
