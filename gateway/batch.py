@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -117,14 +116,22 @@ class Batch:
         self._passing: set[tuple[str, str]] = set()
 
     async def answers(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The answer to each line, in order; at most `WINDOW` commands are under way."""
-        under_way: deque[asyncio.Task[bytes]] = deque()
-        async for line in split_lines(body):
-            under_way.append(self._begin(line))
-            while under_way and (len(under_way) >= WINDOW or under_way[0].done()):
-                yield await under_way.popleft()
-        while under_way:
-            yield await under_way.popleft()
+        """The answer to each line, in order, as soon as it is there; at most `WINDOW` commands are under way."""
+        under_way: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(WINDOW)
+        reading = asyncio.get_running_loop().create_task(self._read_all(body, under_way))
+        try:
+            while (answer := await under_way.get()) is not None:
+                yield await answer
+            await reading
+        finally:
+            reading.cancel()
+
+    async def _read_all(self, body: AsyncIterator[bytes], under_way: asyncio.Queue[asyncio.Task[bytes] | None]) -> None:
+        try:
+            async for line in split_lines(body):
+                await under_way.put(self._begin(line))
+        finally:
+            await under_way.put(None)
 
     def _begin(self, line: bytes | None) -> asyncio.Task[bytes]:
         create_task = asyncio.get_running_loop().create_task

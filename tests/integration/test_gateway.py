@@ -415,6 +415,23 @@ async def test_batch_answers_each_line_in_order(service: Service) -> None:
     ]
 
 
+async def test_batch_answers_a_line_before_the_next_one_comes(service: Service) -> None:
+    reader, writer = await asyncio.open_connection(service.http.base_url.host, service.http.base_url.port)
+    head = f"POST /v1/commands HTTP/1.1\r\nHost: x\r\nAuthorization: {service.http.headers['Authorization']}\r\n"
+    writer.write(f"{head}Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+    body = json.dumps({"actor": "customer", "id": "a", "command": "register", "data": ALICE}) + "\n"
+
+    for replayed in (False, True):
+        line = body.replace('"actor"', '"command_id": "0192f0c1-2f3e-7abc-8def-0123456789ab", "actor"')
+        writer.write(f"{len(line):x}\r\n{line}\r\n".encode())
+        answer = await reader.readuntil(b"}\n")
+        assert json.loads(answer[answer.index(b"{") :])["replayed"] is replayed
+    writer.write(b"0\r\n\r\n")
+    assert b"0\r\n\r\n" in await reader.readuntil(b"0\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+
+
 def _hmac_with(public_pem: bytes, claims: dict[str, Any]) -> str:
     """A token signed with the public key as if it were a shared secret, which PyJWT itself refuses to make."""
     import base64
