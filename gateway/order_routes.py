@@ -62,11 +62,11 @@ def sales_routes(views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
     async def sales(
         request: Request[Any, Any, Any],
         by: FromQuery[Literal["day", "month"]] = "day",
-        first: Annotated[date | None, QueryParameter(name="from", description="The first day.")] = None,
-        last: Annotated[date | None, QueryParameter(name="to", description="The last day.")] = None,
+        from_: Annotated[date | None, QueryParameter(name="from", description="The first day.")] = None,
+        to: Annotated[date | None, QueryParameter(description="The last day.")] = None,
     ) -> Response[Sales]:
         await views.catch_up(request, SALES)
-        seen = await sales_by(views.reader, by, first=first, last=last)
+        seen = await sales_by(views.reader, by, first=from_, last=to)
         return views.answer(request, Sales(items=seen.value), seen.positions)
 
     return [sales]

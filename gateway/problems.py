@@ -26,7 +26,7 @@ from actors.errors import (
 from actors.store.token import InvalidToken
 from gateway.auth import InsufficientScope, Unauthenticated
 from gateway.request_id import request_id_of
-from projections.errors import InvalidCursor, ViewsUnavailable
+from projections.errors import InvalidCursor, InvalidQuery, ViewsUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +105,8 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - o
             return Problem(400, "invalid-token", "the Consistency-Token is none of this service")
         case InvalidCursor():
             return Problem(400, "invalid-cursor", "the cursor is none of this query; begin without one")
+        case InvalidQuery():
+            return Problem(422, "invalid", f"a value in the query cannot be found anywhere: {error}")
         case Unauthenticated():
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             return Problem(401, "unauthenticated", str(error), headers=challenge)
@@ -147,7 +149,8 @@ def _invalid(error: ValidationError) -> Problem:
 
 def _bad_parameters(error: ValidationException) -> Problem:
     found = error.extra if isinstance(error.extra, list) else []
-    errors = [{"pointer": f"/{each.get('key', '')}", "detail": each.get("message", "")} for each in found]
+    # A parameter that is called like a keyword of Python has an underscore at its end.
+    errors = [{"pointer": f"/{each.get('key', '').rstrip('_')}", "detail": each.get("message", "")} for each in found]
     return Problem(422, "invalid", "a parameter does not fit", {"errors": errors})
 
 

@@ -45,5 +45,9 @@ class LostRace(ProjectionsError):
     """Another copy of the projection has moved the checkpoint; nothing was written here."""
 
 
+class InvalidQuery(ProjectionsError):
+    """A value in the query is one that no row can have, such as text with a NUL character."""
+
+
 class InvalidCursor(ProjectionsError):
     """The text is no cursor of this query; begin without one."""

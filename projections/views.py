@@ -13,7 +13,7 @@ import msgspec
 from pydantic import BaseModel
 from sqlalchemy import BigInteger, Text, bindparam, select
 
-from projections.errors import ViewsUnavailable
+from projections.errors import InvalidQuery, ViewsUnavailable
 from projections.projection import AnyProjection, Projection
 from projections.query import Query, row_table
 from projections.read_store import unavailable
@@ -61,10 +61,18 @@ class ViewReader:
         return Seen(read_rows(projection, seen.value), seen.positions)
 
     async def select(self, projection: AnyProjection, query: Query, **arguments: object) -> Seen[list[asyncpg.Record]]:
-        """The records that a query on the tables of a projection finds. Raises as `get`."""
+        """The records that a query on the tables of a projection finds.
+
+        Raises:
+            InvalidQuery: an argument is one that PostgreSQL cannot compare with anything.
+            ViewsUnavailable: as `get`.
+        """
         with unavailable("cannot read the view"):
             pool = await self._connected()
-            records = await pool.fetch(query.sql, *query.in_order({**arguments, "projection": projection.name}))
+            try:
+                records = await pool.fetch(query.sql, *query.in_order({**arguments, "projection": projection.name}))
+            except asyncpg.DataError as exc:
+                raise InvalidQuery(str(exc)) from exc
         positions = records[0]["positions"]
         if positions is None:
             raise ViewsUnavailable(f"the view {projection.name} is not built yet")

@@ -312,6 +312,7 @@ async def test_wrong_field_is_pointed_at(service: Service) -> None:
         ("/v1/customers?limit=201", 422, "invalid"),
         ("/v1/customers?limit=x", 422, "invalid"),
         ("/v1/customers?sort=age", 422, "invalid"),
+        ("/v1/customers?search=%00", 422, "invalid"),
         ("/v1/customers?cursor=x", 400, "invalid-cursor"),
         ("/v1/customers/a%00b", 422, "invalid"),
         ("/v1/statistics/sales?by=year", 422, "invalid"),
@@ -325,6 +326,12 @@ async def test_bad_query_is_a_problem(service: Service, path: str, status: int, 
 
     assert (reply.status_code, reply.json().get("code")) == (status, code), reply.text
     assert reply.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_wrong_parameter_is_pointed_at(service: Service) -> None:
+    reply = await service.http.get("/v1/statistics/sales?from=yesterday&to=tomorrow")
+
+    assert [error["pointer"] for error in reply.json()["errors"]] == ["/from", "/to"]
 
 
 async def test_wrong_method_names_the_right_ones(service: Service) -> None:
