@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -27,6 +28,7 @@ class Served:
     process: subprocess.Popen[str]
     url: str
     data: Path
+    messages: Path
 
     @cached_property
     def http(self) -> httpx.Client:
@@ -42,8 +44,10 @@ class Served:
     def wait_until_ready(self) -> None:
         """Wait for the line that says so."""
         assert self.process.stdout is not None
+        said, _, _ = select.select([self.process.stdout], [], [], STARTS_WITHIN_S)
+        assert said, f"not ready within {STARTS_WITHIN_S} s; it said:\n{self.messages.read_text()}"
         line = self.process.stdout.readline()
-        assert line == f"ready {self.url}\n", line
+        assert line == f"ready {self.url}\n", self.messages.read_text()
 
     def actors(self, kind: str) -> list[psutil.Process]:
         """The processes of Ray actors of a kind: `Silo`, `Projection`, `Gateway`."""
@@ -76,8 +80,12 @@ def start(data: Path, *arguments: str, env: Mapping[str, str] | None = None) -> 
     """Start a service; it is not ready yet."""
     port = free_port()
     command = [sys.executable, "-m", "gateway", "serve", "--data", str(data), "--port", str(port), *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | dict(env or {}))
-    return Served(process, f"http://127.0.0.1:{port}", data)
+    messages = data.with_suffix(f".{port}.messages")
+    with messages.open("w") as stderr:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=os.environ | dict(env or {})
+        )
+    return Served(process, f"http://127.0.0.1:{port}", data, messages)
 
 
 def run(*arguments: str, served: Served | None = None) -> subprocess.CompletedProcess[str]:
