@@ -177,7 +177,7 @@ async def _databases(settings: Settings, data: Path, say: Say) -> AsyncIterator[
     if settings.events_url is not None and settings.views_url is not None:
         yield Databases(settings.events_url, settings.views_url)
         return
-    server = EmbeddedPostgres(data)
+    server = EmbeddedPostgres(data, say)
     say("starting PostgreSQL")
     start = asyncio.get_running_loop().create_task(asyncio.to_thread(server.start))
     try:

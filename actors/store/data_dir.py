@@ -32,25 +32,33 @@ class DataDir:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = (self.path / "lock").open("a+")
+            self._hold(self._lock)
         except OSError as exc:
+            self._let_go()
             raise DataDirError(f"cannot write in the data directory {self.path}: {exc.strerror}") from exc
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            self._lock.seek(0)
-            holder = self._lock.read().strip() or "unknown"
-            self._lock.close()
-            raise DataDirError(
-                f"the data directory {self.path} is in use by process {holder}; stop that service, or give this "
-                "one another directory with --data"
-            ) from exc
-        self._lock.truncate(0)
-        self._lock.write(f"{os.getpid()}\n")
-        self._lock.flush()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._let_go()
+
+    def _hold(self, lock: IO[str]) -> None:
+        """Lock it, and write into it who holds it."""
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            self._let_go()
+            raise DataDirError(
+                f"the data directory {self.path} is in use by process {holder}; stop that service, or give this "
+                "one another directory with --data"
+            ) from exc
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+
+    def _let_go(self) -> None:
         if self._lock is not None:
             self._lock.close()
