@@ -3,7 +3,7 @@
     account = Scenario(ACCOUNT)
     account.given(Opened(owner="ada")).when(Withdraw(amount=80)).rejected(InsufficientFunds)
 
-The checks are plain assertions, so any test runner will do.
+A check that fails raises `AssertionError`, so any test runner will do.
 """
 
 from __future__ import annotations
@@ -29,16 +29,29 @@ class Scenario(Generic[C, E]):
         return Scenario(self._decider, (*self._history, *events))
 
     def when(self, command: C) -> Outcome[C, E]:
-        """The command is decided."""
+        """The command is decided.
+
+        Raises:
+            AssertionError: the decider does not know the command or an event that follows from it, or the event
+                is not the same once it was stored.
+        """
+        if type(command) not in self._decider.command_types.values():
+            raise AssertionError(f"{command!r} is not a command of {self._decider.category!r}")
         state = self._decider.fold(self._history)
         try:
             events = tuple(self._decider.decide(command, state))
         except Rejection as rejection:
             return Outcome(self, (), rejection)
         for event in events:
-            again = self._decider.event_types[self._decider.name_of(event)].model_validate_json(event.model_dump_json())
-            assert again == event, f"{event!r} does not survive the log: it comes back as {again!r}"  # noqa: S101
+            self._check_stored(event)
         return Outcome(self, events, None)
+
+    def _check_stored(self, event: E) -> None:
+        if type(event) not in self._decider.event_types.values():
+            raise AssertionError(f"{event!r} is not an event of {self._decider.category!r}")
+        again = type(event).model_validate_json(event.model_dump_json())
+        if again != event:
+            raise AssertionError(f"{event!r} does not survive the log: it comes back as {again!r}")
 
 
 class Outcome(Generic[C, E]):
@@ -55,10 +68,8 @@ class Outcome(Generic[C, E]):
         Raises:
             AssertionError: others follow, or the command is rejected.
         """
-        came = repr(self._rejection) if self._rejection else list(self._events)
-        assert self._rejection is None and self._events == events, (  # noqa: S101, PT018
-            f"expected {list(events)}, came {came}"
-        )
+        if self._rejection is not None or self._events != events:
+            raise AssertionError(f"expected {list(events)}, came {self._came()}")
         return self._scenario.given(*events)
 
     def rejected(self, rule: type[Rejection]) -> Scenario[C, E]:
@@ -67,6 +78,9 @@ class Outcome(Generic[C, E]):
         Raises:
             AssertionError: it is accepted, or another rule forbids it.
         """
-        came = self._rejection or list(self._events)
-        assert type(self._rejection) is rule, f"expected {rule.__name__}, came {came!r}"  # noqa: S101
+        if type(self._rejection) is not rule:
+            raise AssertionError(f"expected {rule.__name__}, came {self._came()}")
         return self._scenario
+
+    def _came(self) -> str:
+        return repr(list(self._events) if self._rejection is None else self._rejection)

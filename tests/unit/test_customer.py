@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.domain.customer import (
     CUSTOMER,
     ChangeCreditLimit,
     ChangeEmail,
+    Customer,
     CustomerAlreadyRegistered,
     CustomerCommand,
     CustomerCreditLimitChanged,
@@ -92,3 +95,38 @@ def test_rejections_have_the_codes_of_the_contract() -> None:
         CustomerInactive: ("customer-inactive", False),
     }
     assert {rule: (rule.code, rule.absent) for rule in rules} == rules
+
+
+_names = st.sampled_from(["Alice", "Bob"])
+_emails = st.sampled_from(["alice@example.com", "Alice@example.com", "bob@example.com"])
+_limits = st.sampled_from([None, 0, 100])
+_changes = st.one_of(
+    st.builds(Rename, name=_names),
+    st.builds(ChangeEmail, email=_emails),
+    st.builds(ChangeCreditLimit, credit_limit=_limits),
+    st.builds(Deactivate, reason=st.sampled_from(["left", "moved"])),
+    st.just(Reactivate()),
+)
+_events = st.one_of(
+    st.builds(CustomerRegistered, name=_names, email=_emails, credit_limit=_limits),
+    st.builds(CustomerRenamed, name=_names),
+    st.builds(CustomerEmailChanged, email=_emails),
+    st.builds(CustomerCreditLimitChanged, credit_limit=_limits),
+    st.just(RESTING),
+    st.just(CustomerReactivated()),
+)
+
+
+@given(st.lists(_events, max_size=20), _changes)
+def test_repeating_a_change_appends_nothing(history: list[CustomerEvent], command: CustomerCommand) -> None:
+    state = CUSTOMER.fold(history)
+    try:
+        events = CUSTOMER.decide(command, state)
+    except Rejection:
+        return
+    assert CUSTOMER.decide(command, CUSTOMER.fold([*history, *events])) == []
+
+
+@given(st.lists(_events, max_size=20))
+def test_evolve_takes_any_history(events: list[CustomerEvent]) -> None:
+    assert isinstance(CUSTOMER.fold(events), Customer)

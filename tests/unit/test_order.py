@@ -36,7 +36,7 @@ from actors.domain.order import (
     Ship,
 )
 from actors.domain.scenario import Scenario
-from actors.domain.values import LARGEST_AMOUNT
+from actors.domain.values import LARGEST_AMOUNT, LARGEST_QUANTITY
 
 order = Scenario(ORDER)
 CREATED = OrderCreated(customer_id="alice", currency="USD", ordered_at=None)
@@ -82,9 +82,21 @@ def test_line_is_removed_once() -> None:
     removed.when(Place()).rejected(OrderEmpty)
 
 
+def test_more_of_the_same_within_one_creation_adds_up() -> None:
+    lines = (AddLine(sku="cd", quantity=2, unit_price=100), AddLine(sku="cd", quantity=1, unit_price=100))
+    order.when(Create(customer_id="alice", currency="USD", lines=lines)).then(
+        CREATED, LINE, OrderLineAdded(sku="cd", quantity=1, unit_price=100)
+    ).when(Place()).then(OrderPlaced(total=300))
+
+
 def test_total_stays_an_amount() -> None:
     dear = AddLine(sku="gold", quantity=1, unit_price=LARGEST_AMOUNT)
     open_order.when(dear).rejected(OrderTooLarge)
+    order.given(CREATED).when(dear).then(OrderLineAdded(sku="gold", quantity=1, unit_price=LARGEST_AMOUNT))
+
+
+def test_quantity_of_a_line_is_bounded() -> None:
+    open_order.when(AddLine(sku="cd", quantity=LARGEST_QUANTITY, unit_price=100)).rejected(OrderTooLarge)
 
 
 def test_number_of_lines_is_bounded() -> None:
@@ -105,7 +117,10 @@ CANCEL, SHIP, CREATE = Cancel(reason="no"), Ship(), Create(customer_id="alice", 
         (order, PLACE, OrderNotCreated),
         (order, CANCEL, OrderNotCreated),
         (order, SHIP, OrderNotCreated),
+        (order, CREATE, CREATED),
         (open_order, CREATE, OrderAlreadyCreated),
+        (open_order, ADD, OrderLineAdded(sku="cd", quantity=1, unit_price=100)),
+        (open_order, REMOVE, OrderLineRemoved(sku="cd")),
         (open_order, PLACE, PLACED),
         (open_order, CANCEL, CANCELLED),
         (open_order, SHIP, OrderNotPlaced),
@@ -149,6 +164,7 @@ def test_rejections_have_the_codes_of_the_contract() -> None:
         OrderEmpty: "order-empty",
         OrderShippedAlready: "order-shipped",
         OrderNotPlaced: "order-not-placed",
+        OrderTooLarge: "order-too-large",
     }
     assert {rule: rule.code for rule in codes} == codes
     assert [rule for rule in codes if rule.absent] == [OrderNotCreated]
@@ -193,3 +209,13 @@ _events = st.one_of(
 @given(st.lists(_events, max_size=30))
 def test_evolve_takes_any_history(events: list[OrderEvent]) -> None:
     assert isinstance(ORDER.fold(events), Order)
+
+
+@given(st.lists(_events, max_size=30), st.sampled_from([PLACE, CANCEL, SHIP]))
+def test_repeating_a_step_appends_nothing(history: list[OrderEvent], command: OrderCommand) -> None:
+    state = ORDER.fold(history)
+    try:
+        events = ORDER.decide(command, state)
+    except Rejection:
+        return
+    assert ORDER.decide(command, ORDER.fold([*history, *events])) == []
