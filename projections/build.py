@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel
 
+from projections.errors import RowRefused
 from projections.projection import AnyProjection, Tally
 from projections.tables import RowTable
 
@@ -25,7 +26,8 @@ class Build:
         name = f"{projection.name}_v{version}"
         self.rows = RowTable(name, projection.row, (projection.key,), projection.indexes)
         self.tallies: Sequence[tuple[Tally, RowTable]] = [
-            (tally, RowTable(f"{tally.name}_v{version}", tally.row, tally.key)) for tally in projection.tallies
+            (tally, RowTable(f"{tally.name}_v{version}", tally.row, tally.key, sums=True))
+            for tally in projection.tallies
         ]
 
     @property
@@ -36,24 +38,32 @@ class Build:
     def tally_changes(
         self, tally: Tally, table: RowTable, changes: Iterable[tuple[BaseModel | None, BaseModel | None]]
     ) -> list[BaseModel]:
-        """What rows that changed from before to after add to a tally."""
-        contributions = [
+        """What rows that changed from before to after add to a tally.
+
+        Raises:
+            RowRefused: the contribution of a row cannot be said.
+        """
+        return table.added(
             (contribution, factor)
             for before, after in changes
             for row, factor in ((before, -1), (after, 1))
-            if row is not None and (contribution := tally.contribution(row)) is not None
-        ]
-        return table.added(contributions)
+            if row is not None and (contribution := _contribution(tally, row)) is not None
+        )
+
+
+def _contribution(tally: Tally, row: BaseModel) -> BaseModel | None:
+    try:
+        return tally.contribution(row)
+    except Exception as bug:  # a contribution is not our code; it stops its own projection only
+        raise RowRefused(f"tally {tally.name} raised {type(bug).__name__}: {bug}") from bug
 
 
 def fingerprint(projection: AnyProjection) -> str:
     """Changes when the tables or the meaning of a projection change, and with nothing else."""
     shape = {
-        "row": projection.row.model_json_schema(),
-        "key": projection.key,
+        "tables": [table.create for _, table in Build(projection, 0).tables],
+        "rows": [model.model_json_schema() for model in (projection.row, *(each.row for each in projection.tallies))],
         "on": sorted(event.__name__ for event in projection.on),
-        "tallies": [[tally.name, tally.row.model_json_schema(), tally.key] for tally in projection.tallies],
-        "indexes": [[index.kind, index.columns] for index in projection.indexes],
         "revision": projection.revision,
     }
     return hashlib.blake2b(json.dumps(shape, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -177,7 +177,7 @@ async def find_customers(
 async def count_customers(reader: ViewReader) -> Seen[dict[str, int]]:
     """How many customers are active and inactive. Raises as `ViewReader.get`."""
     seen = await reader.select(CUSTOMERS, _counting())
-    counts = {record["status"]: record["customers"] for record in seen.value}
+    counts = {record["status"]: int(record["customers"]) for record in seen.value}
     return Seen({status: counts.get(status, 0) for status in ("active", "inactive")}, seen.positions)
 
 

@@ -4,7 +4,10 @@ ProjectionsError
 ├── ViewsUnavailable     the read database is away, or the view is not built yet
 ├── PoisonEvent          an event that a projection cannot fold; it stops there
 ├── LogHasGap            a position is missing; it stops there
+├── WrongLog             the view was built from another log, or from more than there is; it stops
+├── RowRefused           rows that cannot be stored as they are; nothing was written
 ├── LostRace             another copy of the projection was faster; nothing was written
+├── InvalidQuery         a value in the query is one that no row can have
 └── InvalidCursor        the text is no cursor of this query
 """
 
@@ -39,6 +42,14 @@ class LogHasGap(ProjectionsError):
 
     def __str__(self) -> str:
         return f"partition {self.partition} of the log goes on at {self.found} instead of {self.expected}"
+
+
+class WrongLog(ProjectionsError):
+    """The view was built from another log, or from events that this one no longer has; nothing was written."""
+
+
+class RowRefused(ProjectionsError):
+    """Rows or tallies of a batch cannot be stored as they are; nothing of the batch was written."""
 
 
 class LostRace(ProjectionsError):

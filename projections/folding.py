@@ -92,7 +92,7 @@ class Folding:
             return Step(event)
         model, fold = self._models.get((event.category, event.type), (None, None))
         if model is None and self._projection.unknown == "stop":
-            return Step(event, poison=_poison(event, "this release does not know the type"))
+            return Step(event, poison=poison_of(event, "this release does not know the type"))
         if model is None or fold is None:
             return Step(event)
         try:
@@ -100,7 +100,9 @@ class Folding:
             recorded = Recorded(data, event.key, event.version, event.recorded_at, event.partition, event.position)
             return Step(event, self._projection.locate(recorded), fold, recorded)
         except ValidationError as exc:
-            return Step(event, poison=_poison(event, f"its data does not fit: {exc.error_count()} errors"))
+            return Step(event, poison=poison_of(event, f"its data does not fit: {exc.error_count()} errors"))
+        except Exception as bug:  # noqa: BLE001 - locate is not our code; it stops its own projection only
+            return Step(event, poison=poison_of(event, f"locating its row raised {type(bug).__name__}: {bug}"))
 
     def _apply(self, step: Step, rows: dict[str, Any]) -> PoisonEvent | None:
         if step.fold is None or step.recorded is None:
@@ -108,13 +110,16 @@ class Folding:
         try:
             row = step.fold(rows.get(step.key), step.recorded)
         except Exception as bug:  # noqa: BLE001 - a fold is not our code; it stops its own projection only
-            return _poison(step.event, f"its fold raised {type(bug).__name__}: {bug}")
+            return poison_of(step.event, f"its fold raised {type(bug).__name__}: {bug}")
         if row is None:
             rows.pop(step.key, None)
+        elif not isinstance(row, self._projection.row) or getattr(row, self._projection.key) != step.key:
+            return poison_of(step.event, f"its fold returned something else than the row {step.key!r}")
         else:
             rows[step.key] = row
         return None
 
 
-def _poison(event: RecordedEvent, reason: str) -> PoisonEvent:
+def poison_of(event: RecordedEvent, reason: str) -> PoisonEvent:
+    """The error that stops a projection at an event."""
     return PoisonEvent(event.stream, event.version, event.type, reason)

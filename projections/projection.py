@@ -14,6 +14,7 @@ checkpoint in one transaction.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,6 +51,9 @@ class Recorded(Generic[E]):
 
 Fold = Callable[[R | None, Recorded[Any]], R | None]
 
+# Tables of the read database that are no views.
+_TAKEN = frozenset({"projections", "checkpoints", "migrations"})
+
 
 @dataclass(frozen=True)
 class Index:
@@ -81,6 +85,12 @@ class Tally:
     key: tuple[str, ...]
     contribution: Callable[[Any], BaseModel | None]
 
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        missing = sorted(set(self.key) - self.row.model_fields.keys())
+        if missing:
+            raise ValueError(f"tally {self.name!r}: its rows have no field {', '.join(missing)}")
+
 
 @dataclass(frozen=True, eq=False)
 class Projection(Generic[R]):
@@ -89,7 +99,7 @@ class Projection(Generic[R]):
     Attributes:
         name: of the view and its table.
         row: pydantic model of a row.
-        key: name of the field that tells rows apart.
+        key: name of the field that tells rows apart, a `str`.
         sources: the kinds of actors whose events are folded.
         on: event class → fold; None as the row = there is none, before or after.
         locate: the row that an event is about; by default the one of its actor.
@@ -110,6 +120,15 @@ class Projection(Generic[R]):
     unknown: Literal["ignore", "stop"] = "ignore"
     revision: int = 1
 
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        if self.key not in self.row.model_fields or self.row.model_fields[self.key].annotation is not str:
+            raise ValueError(f"projection {self.name!r}: its rows have no field {self.key} that is a str")
+        known = {event for source in self.sources for event in source.event_types.values()}
+        strangers = sorted(event.__name__ for event in self.on if event not in known)
+        if strangers:
+            raise ValueError(f"projection {self.name!r}: none of its sources has {', '.join(strangers)}")
+
 
 AnyProjection = Projection[Any]
 
@@ -118,9 +137,23 @@ def projections_of(domain: Domain) -> Sequence[AnyProjection]:
     """The projections of a domain.
 
     Raises:
-        DomainError: something in it is no `Projection`.
+        DomainError: something in it is no `Projection`, or two views or tallies have one name.
     """
     for projection in domain.projections:
         if not isinstance(projection, Projection):
             raise DomainError(f"{projection!r} is among the projections of the domain, but is no Projection")
-    return [projection for projection in domain.projections if isinstance(projection, Projection)]
+    projections = [projection for projection in domain.projections if isinstance(projection, Projection)]
+    names = [name for each in projections for name in (each.name, *(tally.name for tally in each.tallies))]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DomainError(f"two views or tallies of the domain have the same name: {', '.join(twice)}")
+    return projections
+
+
+def _check_name(name: str) -> None:
+    """Names become names of tables, to which a version is added."""
+    if re.fullmatch("[a-z][a-z0-9_]{0,39}", name) is None or re.search(r"_v\d+$", name) or name in _TAKEN:
+        raise ValueError(
+            f"{name!r} is no name of a view or tally: use a-z, 0-9 and _, at most 40, no version at the end, "
+            f"and none of {', '.join(sorted(_TAKEN))}"
+        )

@@ -61,4 +61,4 @@ def row_table(projection: AnyProjection) -> RowTable:
 @cache
 def tally_table(tally: Tally) -> RowTable:
     """The groups of a tally, under the name that readers use."""
-    return RowTable(tally.name, tally.row, tally.key)
+    return RowTable(tally.name, tally.row, tally.key, sums=True)

@@ -8,13 +8,15 @@ from typing import Any
 
 import asyncpg
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
 from sqlalchemy import MetaData, Table, select
 from sqlalchemy.sql.ddl import CreateView, DropView
 
+from actors.store.event_store import StoreInfo
 from actors.store.migrations import migrate
 from actors.store.sql_files import load_queries
 from projections.build import Build, fingerprint
-from projections.errors import LostRace, ViewsUnavailable
+from projections.errors import LostRace, RowRefused, ViewsUnavailable, WrongLog
 from projections.projection import AnyProjection
 from projections.tables import compiled
 
@@ -59,29 +61,47 @@ class ReadStore:
         """Let go of the connection."""
         self._connection.terminate()
 
-    async def prepare(self, projection: AnyProjection, partitions: int) -> Build:
-        """The build to work on: the one of this shape, made beside the served one if need be."""
+    async def prepare(self, projection: AnyProjection, log: StoreInfo) -> Build:
+        """The build to work on: the one of this shape, made beside the served one if need be.
+
+        Raises:
+            WrongLog: there is one that was built from another log.
+        """
         wanted = fingerprint(projection)
         with unavailable("cannot prepare the view"):
             async with self._connection.transaction():
                 await self._connection.execute(_SQL["lock_projection"], projection.name)
                 versions = await self._connection.fetch(_SQL["versions"], projection.name)
+                if any(row["log"] not in (None, log.store_id) for row in versions):
+                    raise WrongLog(f"the view {projection.name} of this database was built from another log")
                 same = [row["version"] for row in versions if row["fingerprint"] == wanted]
                 if same:
                     return Build(projection, same[-1])
                 build = Build(projection, max((row["version"] for row in versions), default=0) + 1)
-                await self._create(build, wanted, partitions)
+                await self._create(build, wanted, log)
                 return build
 
     async def checkpoint(self, build: Build) -> Mapping[int, int]:
-        """Partition → position of the last event that is in the view."""
+        """Partition → position of the last event that is in the view.
+
+        Raises:
+            ViewsUnavailable: also when another release has dropped this build; `prepare` makes another one.
+        """
         with unavailable("cannot read the checkpoint"):
             rows = await self._connection.fetch(_SQL["checkpoint"], build.projection.name, build.version)
+        if not rows:
+            raise ViewsUnavailable(f"version {build.version} of the view {build.projection.name} was dropped")
         return {row["partition"]: row["position"] for row in rows}
 
     async def load(self, build: Build, keys: Sequence[str]) -> dict[str, Any]:
-        """The rows of some keys; those that do not exist are left out."""
-        with unavailable("cannot load rows"):
+        """The rows of some keys; those that do not exist are left out.
+
+        Raises:
+            RowRefused: a key is one that no row can have.
+        """
+        if not keys:
+            return {}
+        with unavailable("cannot load rows"), _refused():
             records = await self._connection.fetch(build.rows.load, keys)
         return {record[build.projection.key]: build.rows.read(record) for record in records}
 
@@ -91,23 +111,19 @@ class ReadStore:
         """Write changed rows, tallies and checkpoint in one transaction.
 
         Args:
-            before, after: checkpoint of each partition that moves.
+            before: the whole checkpoint that `changes` were folded from.
+            after: the checkpoint of each partition that moves.
             changes: key → row before, row after; None = there is none.
 
         Raises:
             LostRace: the checkpoint is not at `before`; nothing was written.
+            RowRefused: a row or tally cannot be stored; nothing was written.
             ViewsUnavailable: it may or may not have been written; the checkpoint tells.
         """
-        moved = sorted(after)
-        positions = ([before[each] for each in moved], [after[each] for each in moved])
-        with unavailable("cannot write the view"):
+        with unavailable("cannot write the view"), _refused():
             async with self._connection.transaction():
                 # First, because it makes a second copy of the projection wait here, and then lose.
-                done = await self._connection.execute(
-                    _SQL["move_checkpoint"], build.projection.name, build.version, moved, *positions
-                )
-                if done != f"UPDATE {len(moved)}":
-                    raise LostRace(build.projection.name)
+                await self._move_checkpoint(build, before, after)
                 await self._write_rows(build, changes)
                 await self._connection.execute(_SQL["tell_readers"], build.projection.name)
 
@@ -132,12 +148,27 @@ class ReadStore:
         with unavailable("cannot note the error"):
             await self._connection.execute(_SQL["note_error"], build.projection.name, build.version, error)
 
-    async def _create(self, build: Build, shape: str, partitions: int) -> None:
+    async def _move_checkpoint(self, build: Build, before: Mapping[int, int], after: Mapping[int, int]) -> None:
+        # All partitions, also those that stay: a row may be folded from events of several.
+        partitions = sorted(before)
+        done = await self._connection.execute(
+            _SQL["move_checkpoint"],
+            build.projection.name,
+            build.version,
+            partitions,
+            [before[each] for each in partitions],
+            [after.get(each, before[each]) for each in partitions],
+        )
+        if done != f"UPDATE {len(partitions)}":
+            raise LostRace(build.projection.name)
+
+    async def _create(self, build: Build, shape: str, log: StoreInfo) -> None:
         for _, table in build.tables:
             for statement in table.create:
                 await self._connection.execute(statement)
-        await self._connection.execute(_SQL["add_version"], build.projection.name, build.version, shape)
-        await self._connection.execute(_SQL["add_checkpoints"], build.projection.name, build.version, partitions)
+        name = build.projection.name
+        await self._connection.execute(_SQL["add_version"], name, build.version, shape, log.store_id)
+        await self._connection.execute(_SQL["add_checkpoints"], name, build.version, log.partitions)
 
     async def _show(self, build: Build) -> None:
         for name, table in build.tables:
@@ -160,6 +191,18 @@ class ReadStore:
             added = build.tally_changes(tally, table, changes.values())
             if added:
                 await self._connection.execute(table.add, *table.columns_of(added))
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """What PostgreSQL will not store however often it is tried becomes `RowRefused`."""
+    try:
+        yield
+    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError) as exc:
+        # The first line only: what follows quotes the row.
+        raise RowRefused(f"PostgreSQL refuses a row: {str(exc).splitlines()[0]}") from exc
+    except PydanticSerializationError as exc:
+        raise RowRefused("a value of a row has no JSON") from exc
 
 
 @contextmanager

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from actors.store.event_store import EventStore, StoreUnavailable, StoreUnsuitable
+from actors.store.event_store import EventStore, RecordedEvent, StoreUnavailable, StoreUnsuitable
 from projections.build import Build
-from projections.errors import LogHasGap, LostRace, PoisonEvent, ViewsUnavailable
-from projections.folding import Folded, Folding
+from projections.errors import LogHasGap, LostRace, PoisonEvent, RowRefused, ViewsUnavailable, WrongLog
+from projections.folding import Folded, Folding, Step, poison_of
+from projections.pace import Pace
 from projections.projection import AnyProjection
 from projections.read_store import ReadStore
 
@@ -34,7 +37,7 @@ class ProjectionStatus(msgspec.Struct, frozen=True):
     Attributes:
         version: of its tables; 0 before they are there.
         checkpoint: partition → position of the last event in the view.
-        behind: events of the log that are not in the view, when it last looked.
+        events_per_s: read from the log, on average over the last seconds.
         error: why it does not move; None when it does.
     """
 
@@ -42,8 +45,20 @@ class ProjectionStatus(msgspec.Struct, frozen=True):
     version: int
     state: State
     checkpoint: dict[int, int]
-    behind: int
+    events_per_s: float
     error: str | None
+
+
+class Lag(msgspec.Struct, frozen=True):
+    """How far a view is not.
+
+    Attributes:
+        events: of the log that are not in the view.
+        seconds: age of the oldest of them, 0 when there is none.
+    """
+
+    events: int
+    seconds: float
 
 
 class ProjectionRunner:
@@ -67,9 +82,10 @@ class ProjectionRunner:
         self._open_log = open_log
         self._open_views = open_views
         self._wait_for_news = wait_for_news
+        self._events: EventStore | None = None
         self._build: Build | None = None
         self._checkpoint: dict[int, int] = {}
-        self._behind = 0
+        self._pace = Pace()
         self._state: State = "starting"
         self._error: str | None = None
 
@@ -78,8 +94,23 @@ class ProjectionRunner:
         """What it does at the moment."""
         version = 0 if self._build is None else self._build.version
         return ProjectionStatus(
-            self._projection.name, version, self._state, dict(self._checkpoint), self._behind, self._error
+            self._projection.name, version, self._state, dict(self._checkpoint), self._pace.per_s(), self._error
         )
+
+    async def lag(self) -> Lag:
+        """How far the view is behind the log, also of a projection that failed.
+
+        Raises:
+            StoreUnavailable: the log does not answer, or is not open yet.
+        """
+        if self._events is None:
+            raise StoreUnavailable("the log is not open")
+        checkpoint = dict(self._checkpoint)
+        heads = await self._events.heads()
+        missing = await self._events.read_partitions(checkpoint, limit=1)
+        oldest = min((event.recorded_at for event in missing), default=None)
+        seconds = 0.0 if oldest is None else max(0.0, (datetime.now(UTC) - oldest).total_seconds())
+        return Lag(sum(head - checkpoint.get(partition, 0) for partition, head in heads.items()), seconds)
 
     async def run(self) -> None:
         """Keep the view up to date, through every loss of a database, until cancelled.
@@ -91,67 +122,89 @@ class ProjectionRunner:
             wait=wait_random_exponential(multiplier=0.1, max=LONGEST_PAUSE_S),
             before_sleep=self._note_trouble,
         )
-        try:
-            await retrying(self._work)
-        except (PoisonEvent, LogHasGap) as exc:
-            self._state, self._error = "failed", str(exc)
-            log.critical("projection stopped", extra={"projection": self._projection.name, "reason": str(exc)})
-            await asyncio.get_running_loop().create_future()
+        await retrying(self._work)
 
     async def _work(self) -> None:
-        events = await self._open_log()
+        events = self._events = await self._open_log()
         try:
             views = await self._open_views()
             try:
                 await self._follow(events, views)
+            except (PoisonEvent, LogHasGap, WrongLog) as exc:
+                await self._stand_still(views, str(exc))
             finally:
                 await views.close()
         finally:
+            self._events = None
             await events.close()
 
     async def _follow(self, events: EventStore, views: ReadStore) -> None:
-        build = self._build = await views.prepare(self._projection, events.info.partitions)
+        build = self._build = await views.prepare(self._projection, events.info)
         self._checkpoint = dict(await views.checkpoint(build))
+        self._refuse_shorter(await events.heads())
+        await views.note_error(build, None)
         self._state, self._error = "rebuilding", None
-        heads = await events.heads()
         while True:
-            if self._state == "rebuilding" and self._lag(heads) == 0:
+            batch = await events.read_partitions(self._checkpoint, limit=BATCH)
+            done = not batch or await self._put(views, build, self._folding.steps(batch, self._checkpoint))
+            if self._state == "rebuilding" and done and not _is_full(batch):
                 await views.serve(build)
                 self._state = "running"
-            if not await self._advance(events, views, build):
+            if not batch:
                 await self._wait_for_news(self._checkpoint)
-            elif self._state == "rebuilding":
-                heads = await events.heads()
 
-    async def _advance(self, events: EventStore, views: ReadStore, build: Build) -> bool:
-        """One batch into the view. Returns whether there was one."""
-        batch = await events.read_partitions(self._checkpoint, limit=BATCH)
-        if not batch:
-            self._behind = 0
+    async def _put(self, views: ReadStore, build: Build, steps: Sequence[Step]) -> bool:
+        """Fold and write. Returns whether all of it is in the view now.
+
+        Raises:
+            PoisonEvent: of the first that cannot be folded or stored; everything before it is in the view.
+        """
+        try:
+            rows = await views.load(build, sorted({step.key for step in steps if step.fold is not None}))
+            folded = self._folding.fold(steps, rows)
+            await self._commit(views, build, folded)
+        except RowRefused as refused:
+            if len(steps) == 1:
+                raise poison_of(steps[0].event, str(refused)) from refused
+            # Half of them, and so on, until it is known which event leads to the row.
+            await self._put(views, build, steps[: len(steps) // 2])
             return False
-        steps = self._folding.steps(batch, self._checkpoint)
-        rows = await views.load(build, sorted({step.key for step in steps if step.fold is not None}))
-        folded = self._folding.fold(steps, rows)
-        self._behind = len(batch)
-        await self._commit(views, build, folded)
+        except LostRace:
+            self._checkpoint = dict(await views.checkpoint(build))
+            return False
         if folded.poison is not None:
-            await views.note_error(build, str(folded.poison))
             raise folded.poison
         return True
 
     async def _commit(self, views: ReadStore, build: Build, folded: Folded) -> None:
-        if not folded.after:
-            return
-        try:
+        if folded.after:
+            moved = sum(after - self._checkpoint[partition] for partition, after in folded.after.items())
             await views.commit(build, self._checkpoint, folded.after, folded.changes)
-        except LostRace:
-            self._checkpoint = dict(await views.checkpoint(build))
-            return
-        self._checkpoint.update(folded.after)
+            self._checkpoint.update(folded.after)
+            self._pace.count(moved)
 
-    def _lag(self, heads: Mapping[int, int]) -> int:
-        return sum(max(0, head - self._checkpoint.get(partition, 0)) for partition, head in heads.items())
+    async def _stand_still(self, views: ReadStore, reason: str) -> None:
+        """Keep what is there, tell why, and do nothing more."""
+        self._state, self._error = "failed", reason
+        log.critical("projection stopped", extra={"projection": self._projection.name, "reason": reason})
+        if self._build is not None:
+            await views.note_error(self._build, reason)
+        await asyncio.get_running_loop().create_future()
+
+    def _refuse_shorter(self, heads: Mapping[int, int]) -> None:
+        """A log that ends before its view has lost events, so the view is not its view."""
+        for partition, position in self._checkpoint.items():
+            if position > heads.get(partition, 0):
+                raise WrongLog(
+                    f"the view has partition {partition} up to {position}, but the log ends at "
+                    f"{heads.get(partition, 0)}; it was restored from an older state, so the view must be built anew"
+                )
 
     def _note_trouble(self, state: RetryCallState) -> None:
         failure = state.outcome.exception() if state.outcome else None
         self._state, self._error = "starting", str(failure)
+
+
+def _is_full(batch: Sequence[RecordedEvent]) -> bool:
+    """Whether there may be more than was read."""
+    return max(Counter(event.partition for event in batch).values(), default=0) == BATCH

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     MetaData,
+    Numeric,
     Table,
     Text,
     any_,
@@ -75,6 +76,10 @@ def _field(name: str, info: FieldInfo) -> Field:
     return Field(name, JSONB(), nullable, lambda value: adapter.dump_json(value).decode(), adapter.validate_json)
 
 
+def _sum(field: Field) -> Field:
+    return Field(field.name, Numeric(), field.nullable, _same, int)
+
+
 def _without_none(annotation: Any) -> tuple[Any, bool]:
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
@@ -108,12 +113,21 @@ class RowTable:
         model: its rows.
         key: fields that tell rows apart.
         indexes: beside the one of the key.
+        sums: whether the numbers beside the key are sums of many, which 64 bits may not hold.
     """
 
-    def __init__(self, name: str, model: type[BaseModel], key: Sequence[str], indexes: Sequence[Index] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: type[BaseModel],
+        key: Sequence[str],
+        indexes: Sequence[Index] = (),
+        *,
+        sums: bool = False,
+    ) -> None:
         self._model = model
         self._key = tuple(key)
-        self._fields = fields_of(model)
+        self._fields = [_sum(each) if sums and each.name not in self._key else each for each in fields_of(model)]
         columns = [
             Column(
                 field.name,

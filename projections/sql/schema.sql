@@ -7,6 +7,7 @@ CREATE TABLE projections (
     served boolean NOT NULL DEFAULT false,
     error text,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    log uuid, -- the store that it is built from; unknown for what the first release built
     PRIMARY KEY (name, version)
 );
 
