@@ -105,7 +105,7 @@ def test_only_the_user_of_the_server_may_open_its_socket(server: EmbeddedPostgre
     assert home.stat().st_uid == (home / "cluster").stat().st_uid
 
 
-@pytest.mark.parametrize("name", ['it\'s $HOME, `50%` + c++ & "so" on?', "long" * 30])
+@pytest.mark.parametrize("name", ["it's c++ & $x,", "long" * 30])
 async def test_directory_of_any_name_works(tmp_path: Path, name: str) -> None:
     server = EmbeddedPostgres(_with(tmp_path / name))
     server.start()
