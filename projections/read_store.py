@@ -12,6 +12,7 @@ from pydantic_core import PydanticSerializationError
 from sqlalchemy import MetaData, Table, select
 from sqlalchemy.sql.ddl import CreateView, DropView
 
+from actors.store.driver import DRIVER_ERRORS, told
 from actors.store.event_store import StoreInfo
 from actors.store.migrations import migrate
 from actors.store.sql_files import load_queries
@@ -210,7 +211,5 @@ def unavailable(doing: str) -> Iterator[None]:
     """Errors of the driver and the network become `ViewsUnavailable`."""
     try:
         yield
-    except (OSError, TimeoutError) as exc:
-        raise ViewsUnavailable(f"{doing}: PostgreSQL does not answer ({exc or type(exc).__name__})") from exc
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
-        raise ViewsUnavailable(f"{doing}: {exc or type(exc).__name__}") from exc
+    except DRIVER_ERRORS as exc:
+        raise ViewsUnavailable(f"{doing}: {told(exc)}") from exc

@@ -11,6 +11,7 @@ from uuid import uuid4
 import asyncpg
 from typing_extensions import override
 
+from actors.store.driver import DRIVER_ERRORS, told
 from actors.store.event_store import (
     EventStore,
     RecordedEvent,
@@ -125,10 +126,8 @@ def translated(doing: str) -> Iterator[None]:
     """Errors of the driver and the network become `StoreUnavailable`."""
     try:
         yield
-    except (OSError, TimeoutError) as exc:
-        raise StoreUnavailable(f"{doing}: PostgreSQL does not answer ({exc or type(exc).__name__})") from exc
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
-        raise StoreUnavailable(f"{doing}: {exc or type(exc).__name__}") from exc
+    except DRIVER_ERRORS as exc:
+        raise StoreUnavailable(f"{doing}: {told(exc)}") from exc
 
 
 async def _prepare(connection: Any, partitions: int) -> StoreInfo:

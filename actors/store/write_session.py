@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 from typing_extensions import override
 
+from actors.store.driver import DRIVER_ERRORS, told
 from actors.store.event_store import (
     CommandIdTaken,
     Deposed,
@@ -93,9 +94,9 @@ class PostgresWriteSession(WriteSession):
             raise taken(exc.detail or str(exc)) from exc
         except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as exc:
             raise Unstorable(str(exc)) from exc
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        except DRIVER_ERRORS as exc:
             self._connection.terminate()
-            raise StoreUnavailable(f"the connection to the log broke: {exc or type(exc).__name__}") from exc
+            raise StoreUnavailable(f"the connection to the log broke: {told(exc)}") from exc
         except BaseException:
             self._connection.terminate()
             raise

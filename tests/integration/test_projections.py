@@ -1,93 +1,18 @@
+"""A view keeps up with the log: what is in it, when, and what losing a connection or a race does to it."""
+
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import pytest
-from pydantic import BaseModel
 
-from actors.store.event_store import EventStore, NewEvent, partition_of
-from actors.store.memory import MemoryEventStore
-from projections.projection import AnyProjection, Projection
+from projections.errors import LostRace
 from projections.read_store import ReadStore
-from projections.runner import ProjectionRunner
+from projections.runner import Lag
 from projections.views import ViewReader
-from tests.account import Deposited
 from tests.account_domain import ACCOUNTS, AccountRow
-
-PARTITIONS = 4
-
-
-class Log:
-    """Writes events as a silo would."""
-
-    def __init__(self) -> None:
-        self.store = MemoryEventStore(partitions=PARTITIONS)
-        self._versions: dict[str, int] = {}
-
-    async def write(self, *events: tuple[str, str, str]) -> dict[int, int]:
-        session = await self.store.take_over("silo/0", range(PARTITIONS))
-        await session.append([self._new(*event) for event in events])
-        return dict(await self.store.heads())
-
-    def _new(self, key: str, type_: str, data: str) -> NewEvent:
-        stream = f"account-{key}"
-        self._versions[stream] = self._versions.get(stream, 0) + 1
-        partition = partition_of(stream, PARTITIONS)
-        return NewEvent(partition, stream, self._versions[stream], type_, data, "{}", uuid4(), 0, b"")
-
-
-Running = Callable[..., AbstractAsyncContextManager[ProjectionRunner]]
-
-
-@pytest.fixture
-def log() -> Log:
-    return Log()
-
-
-@pytest.fixture
-def running(log: Log, views_url: str) -> Running:
-    """Starts a runner that works until the block ends."""
-
-    async def open_log() -> EventStore:
-        return log.store
-
-    async def wait_for_news(checkpoint: Mapping[int, int]) -> None:
-        while await log.store.heads() == checkpoint:
-            await asyncio.wait([asyncio.ensure_future(log.store.heads())], timeout=0.005)
-
-    @asynccontextmanager
-    async def run(
-        projection: AnyProjection = ACCOUNTS, open_views: Callable[[], Awaitable[ReadStore]] | None = None
-    ) -> AsyncIterator[ProjectionRunner]:
-        runner = ProjectionRunner(
-            projection, open_log, open_views or (lambda: ReadStore.open(views_url)), wait_for_news
-        )
-        work = asyncio.create_task(runner.run())
-        try:
-            yield runner
-        finally:
-            work.cancel()
-            with suppress(asyncio.CancelledError):
-                await work
-
-    return run
-
-
-@pytest.fixture
-async def reader(views_url: str) -> AsyncIterator[ViewReader]:
-    reader = ViewReader(views_url, [ACCOUNTS])
-    yield reader
-    await reader.close()
-
-
-async def rows(reader: ViewReader, projection: Projection[Any] = ACCOUNTS) -> Sequence[BaseModel]:
-    return (await reader.page(projection, after=None, limit=100)).value
+from tests.integration.running_views import Log, Running, balances, rows
 
 
 async def test_view_has_everything_up_to_the_position_that_was_waited_for(
@@ -140,7 +65,7 @@ async def test_tally_follows_every_change_of_a_row(
         ):
             await reader.wait_until(ACCOUNTS, await log.write(*events), timeout_s=10)
 
-        assert await tally(views_url) == [("Ada", 1, 6)]
+        assert await balances(views_url) == [("Ada", 1, 6)]
 
 
 async def test_two_runners_of_one_projection_do_no_harm(
@@ -153,7 +78,7 @@ async def test_two_runners_of_one_projection_do_no_harm(
             )
         assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
 
-        assert await tally(views_url) == [("Ada", 20, 20)]
+        assert await balances(views_url) == [("Ada", 20, 20)]
 
 
 async def test_runner_that_loses_its_connection_before_the_checkpoint_goes_on_without_loss_or_repeat(
@@ -172,7 +97,7 @@ async def test_runner_that_loses_its_connection_before_the_checkpoint_goes_on_wi
         assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
 
         assert opened_stores == 3
-        assert await tally(views_url) == [("Ada", 1, 5)]
+        assert await balances(views_url) == [("Ada", 1, 5)]
 
 
 class BreaksAfterRows(ReadStore):
@@ -183,50 +108,37 @@ class BreaksAfterRows(ReadStore):
         self._connection.terminate()
 
 
-async def test_event_that_cannot_be_folded_stops_the_view_in_front_of_it(
-    log: Log, running: Running, reader: ViewReader
+async def test_copy_whose_row_another_copy_has_changed_from_another_partition_writes_nothing(
+    log: Log, views_url: str
 ) -> None:
-    before = await log.write(("ada", "Opened", '{"owner": "Ada"}'))
-    await log.write(("ada", "Deposited", '{"amount": "a lot"}'), ("ada", "Deposited", '{"amount": 1}'))
+    slow, fast = await ReadStore.open(views_url), await ReadStore.open(views_url)
+    build = await slow.prepare(ACCOUNTS, log.store.info)
+    start = await slow.checkpoint(build)
+    row = AccountRow(id="shared", owner="Ada", balance=1)
+    await fast.commit(build, start, {0: 1}, {"shared": (None, row)})
+
+    with pytest.raises(LostRace):
+        await slow.commit(build, start, {1: 1}, {"shared": (None, row)})
+
+    assert await slow.checkpoint(build) == {**start, 0: 1}
+    assert await balances_of_build(views_url) == [1]
+    await slow.close()
+    await fast.close()
+
+
+async def test_view_that_has_everything_has_no_lag(log: Log, running: Running, reader: ViewReader) -> None:
+    positions = await log.write(("ada", "Opened", '{"owner": "Ada"}'))
     async with running() as runner:
-        await becomes(runner, "failed")
-
-    assert runner.status.checkpoint == before
-    assert "Deposited at version 2 of account-ada" in (runner.status.error or "")
-
-
-async def test_hole_in_the_log_stops_the_view(log: Log, running: Running) -> None:
-    await log.write(("ada", "Opened", '{"owner": "Ada"}'), ("ada", "Deposited", '{"amount": 1}'))
-    del log.store._partitions[partition_of("account-ada", PARTITIONS)][0]
-    async with running() as runner:
-        await becomes(runner, "failed")
-
-    assert "goes on at 2 instead of 1" in (runner.status.error or "")
-
-
-async def test_changed_projection_is_built_beside_and_swapped_in(
-    log: Log, running: Running, reader: ViewReader
-) -> None:
-    positions = await log.write(("ada", "Opened", '{"owner": "Ada"}'), ("ada", "Deposited", '{"amount": 5}'))
-    async with running():
         await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
-    changed = replace(ACCOUNTS, revision=2, on={**ACCOUNTS.on, Deposited: lambda row, _: row})
 
-    async with running(changed) as runner:
-        await becomes(runner, "running")
-
-        assert await rows(reader) == [AccountRow(id="ada", owner="Ada", balance=0)]
-        assert runner.status.version == 2
+        assert await runner.lag() == Lag(events=0, seconds=0.0)
+        assert runner.status.events_per_s > 0
+        assert runner.status.checkpoint == positions
 
 
-async def becomes(runner: ProjectionRunner, state: str) -> None:
-    while runner.status.state != state:
-        await asyncio.to_thread(lambda: None)
-
-
-async def tally(views_url: str) -> list[tuple[str, int, int]]:
+async def balances_of_build(views_url: str) -> list[int]:
     connection = await asyncpg.connect(views_url)
     try:
-        return [tuple(row) for row in await connection.fetch("SELECT owner, accounts, balance FROM balances")]
+        return [row["balance"] for row in await connection.fetch("SELECT balance FROM accounts_v1")]
     finally:
         await connection.close()

@@ -1,0 +1,105 @@
+"""A log in memory and runners in this process; the read database is real."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+
+from actors.store.event_store import EventStore, NewEvent, partition_of
+from actors.store.memory import MemoryEventStore
+from projections.projection import AnyProjection, Projection
+from projections.read_store import ReadStore
+from projections.runner import ProjectionRunner
+from projections.views import ViewReader
+from tests.account_domain import ACCOUNTS
+
+PARTITIONS = 4
+
+
+class Log:
+    """Writes events as a silo would, and tells who waits for them."""
+
+    def __init__(self, category: str = "account") -> None:
+        self.store = MemoryEventStore(partitions=PARTITIONS)
+        self._category = category
+        self._versions: dict[str, int] = {}
+        self._written = asyncio.Event()
+
+    async def write(self, *events: tuple[str, str, str]) -> dict[int, int]:
+        """Append events, each as key, type and data. Returns how far the log is then."""
+        session = await self.store.take_over("silo/0", range(PARTITIONS))
+        await session.append([self._new(*event) for event in events])
+        self._written.set()
+        return dict(await self.store.heads())
+
+    async def open(self) -> EventStore:
+        return self.store
+
+    async def wait_beyond(self, checkpoint: Mapping[int, int]) -> None:
+        while await self.store.heads() == checkpoint:
+            self._written.clear()
+            await self._written.wait()
+
+    def partition(self, key: str) -> int:
+        return partition_of(f"{self._category}-{key}", PARTITIONS)
+
+    def _new(self, key: str, type_: str, data: str) -> NewEvent:
+        stream = f"{self._category}-{key}"
+        self._versions[stream] = self._versions.get(stream, 0) + 1
+        return NewEvent(self.partition(key), stream, self._versions[stream], type_, data, "{}", uuid4(), 0, b"")
+
+
+class Running:
+    """Runs projections on a log."""
+
+    def __init__(self, log: Log, views_url: str) -> None:
+        self._log = log
+        self._views_url = views_url
+
+    @asynccontextmanager
+    async def __call__(
+        self,
+        projection: AnyProjection = ACCOUNTS,
+        *,
+        open_log: Callable[[], Awaitable[EventStore]] | None = None,
+        open_views: Callable[[], Awaitable[ReadStore]] | None = None,
+    ) -> AsyncIterator[ProjectionRunner]:
+        """A runner that works until the block ends."""
+        runner = ProjectionRunner(
+            projection,
+            open_log or self._log.open,
+            open_views or (lambda: ReadStore.open(self._views_url)),
+            self._log.wait_beyond,
+        )
+        work = asyncio.create_task(runner.run())
+        try:
+            yield runner
+        finally:
+            work.cancel()
+            with suppress(asyncio.CancelledError):
+                await work
+
+
+async def becomes(runner: ProjectionRunner, state: str) -> None:
+    """Wait until a runner is in a state."""
+    while runner.status.state != state:
+        await asyncio.to_thread(lambda: None)
+
+
+async def rows(reader: ViewReader, projection: Projection[Any] = ACCOUNTS) -> Sequence[Any]:
+    """The rows of a view, in order of key."""
+    return (await reader.page(projection, after=None, limit=100)).value
+
+
+async def balances(views_url: str) -> list[tuple[str, int, int]]:
+    """The tally of accounts: owner, accounts, balance."""
+    connection = await asyncpg.connect(views_url)
+    try:
+        return [tuple(row) for row in await connection.fetch("SELECT owner, accounts, balance FROM balances")]
+    finally:
+        await connection.close()

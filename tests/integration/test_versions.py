@@ -1,0 +1,151 @@
+"""A changed projection is built anew beside the old one; a view never mixes two logs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import asyncpg
+from typing_extensions import override
+
+from actors.store.event_store import EventStore, RecordedEvent
+from actors.store.memory import MemoryEventStore
+from projections.read_store import ReadStore
+from projections.views import ViewReader
+from tests.account import Deposited
+from tests.account_domain import ACCOUNTS, AccountRow
+from tests.integration.running_views import PARTITIONS, Log, Running, becomes, rows
+
+OPENED = ("ada", "Opened", '{"owner": "Ada"}')
+DEPOSITED = ("ada", "Deposited", '{"amount": 5}')
+CHANGED = replace(ACCOUNTS, revision=2, on={**ACCOUNTS.on, Deposited: lambda row, _: row})
+
+AS_IT_WAS = [AccountRow(id="ada", owner="Ada", balance=5)]
+AS_IT_IS = [AccountRow(id="ada", owner="Ada", balance=0)]
+
+
+class HeldCommits(ReadStore):
+    """Writes nothing until it is let."""
+
+    reached: asyncio.Event
+    go_on: asyncio.Event
+
+    @override
+    async def commit(self, *arguments: Any) -> None:
+        self.reached.set()
+        await self.go_on.wait()
+        await super().commit(*arguments)
+
+
+async def test_changed_projection_is_built_beside_and_swapped_in(
+    log: Log, running: Running, reader: ViewReader, views_url: str
+) -> None:
+    await _build(log, running, reader)
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def open_held() -> ReadStore:
+        held = await HeldCommits.open(views_url)
+        assert isinstance(held, HeldCommits)
+        held.reached, held.go_on = reached, go_on
+        return held
+
+    async with running(CHANGED, open_views=open_held) as runner:
+        await reached.wait()
+        meanwhile = await rows(reader)
+        go_on.set()
+        await becomes(runner, "running")
+
+        assert meanwhile == AS_IT_WAS
+        assert await rows(reader) == AS_IT_IS
+        assert runner.status.version == 2
+    assert await _tables(views_url) == {"accounts", "accounts_v2", "balances", "balances_v2"}
+
+
+async def test_build_that_was_interrupted_goes_on(
+    log: Log, running: Running, reader: ViewReader, views_url: str
+) -> None:
+    await _build(log, running, reader)
+    store = await ReadStore.open(views_url)
+    half_built = await store.prepare(CHANGED, log.store.info)
+    await store.close()
+
+    async with running(CHANGED) as runner:
+        await becomes(runner, "running")
+
+    assert runner.status.version == half_built.version
+    assert await rows(reader) == AS_IT_IS
+
+
+async def test_new_version_is_swapped_in_although_the_log_grows_all_the_time(log: Log, running: Running) -> None:
+    class GrowsWhileRead(MemoryEventStore):
+        @override
+        async def read_partitions(self, after: Mapping[int, int], *, limit: int) -> Sequence[RecordedEvent]:
+            batch = await super().read_partitions(after, limit=limit)
+            await log.write(DEPOSITED)
+            return batch
+
+    log.store = GrowsWhileRead(partitions=PARTITIONS)
+    await log.write(OPENED)
+    async with running() as runner:
+        await asyncio.wait_for(becomes(runner, "running"), timeout=10)
+
+
+async def test_release_whose_version_another_one_has_dropped_builds_it_again(
+    log: Log, running: Running, reader: ViewReader
+) -> None:
+    await log.write(OPENED)
+    async with running() as old:
+        await becomes(old, "running")
+        async with running(CHANGED) as new:
+            await becomes(new, "running")
+        await log.write(DEPOSITED)
+        while old.status.version != 3:
+            await becomes(old, "running")
+            await asyncio.to_thread(lambda: None)
+        await becomes(old, "running")
+
+        assert await rows(reader) == AS_IT_WAS
+
+
+async def test_view_of_another_log_is_left_alone(log: Log, running: Running, reader: ViewReader) -> None:
+    await _build(log, running, reader)
+    other = MemoryEventStore(partitions=PARTITIONS)
+
+    async def open_other() -> EventStore:
+        return other
+
+    async with running(open_log=open_other) as runner:
+        await becomes(runner, "failed")
+
+    assert "built from another log" in (runner.status.error or "")
+    assert await rows(reader) == AS_IT_WAS
+
+
+async def test_log_that_was_restored_from_an_older_state_stops_its_views(
+    log: Log, running: Running, reader: ViewReader
+) -> None:
+    await _build(log, running, reader)
+    del log.store._partitions[log.partition("ada")][-1]
+    async with running() as runner:
+        await becomes(runner, "failed")
+
+    assert "the log ends at 1" in (runner.status.error or "")
+
+
+async def _build(log: Log, running: Running, reader: ViewReader) -> None:
+    positions = await log.write(OPENED, DEPOSITED)
+    async with running():
+        assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
+
+
+async def _tables(views_url: str) -> set[str]:
+    connection = await asyncpg.connect(views_url)
+    try:
+        found = await connection.fetch(
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace"
+        )
+        return {row["relname"] for row in found} - {"projections", "checkpoints", "migrations"}
+    finally:
+        await connection.close()
