@@ -13,6 +13,7 @@ from actors.domain.decider import Command, Decider, Event, Rejection
 
 class Open(Command):
     owner: str
+    note: str = ""
 
 
 class Deposit(Command):
@@ -25,6 +26,8 @@ class Withdraw(Command):
 
 class Weigh(Command):
     """What it leads to cannot always be stored."""
+
+    model_config = ConfigDict(allow_inf_nan=True)
 
     weight: float
 
@@ -49,7 +52,7 @@ class Withdrawn(Event):
 
 
 class Weighed(Event):
-    model_config = ConfigDict(ser_json_inf_nan="constants")
+    model_config = ConfigDict(allow_inf_nan=True, ser_json_inf_nan="constants")
 
     weight: float
 

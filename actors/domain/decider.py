@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Command(BaseModel):
-    """Base of all commands: immutable, exact types, unknown fields are an error."""
+    """Base of all commands: immutable, exact types, unknown fields are an error, and so are numbers JSON has not."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Event(BaseModel):
@@ -23,7 +23,7 @@ class Event(BaseModel):
     Identity, version, position, time and author are not here: they live in the envelope.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
 
 
 class Rejection(Exception):

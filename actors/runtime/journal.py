@@ -78,7 +78,7 @@ class Journal:
         self._alone = max(0, self._alone - 1)
         count = size = 0
         for entry in islice(self._waiting, limit):
-            size += sum(len(event.data) for event in entry.turn.events)
+            size += sum(len(event.data) + len(event.command or "") for event in entry.turn.events)
             if count and size > MAX_BYTES:
                 break
             count += 1

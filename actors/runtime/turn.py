@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -62,14 +61,13 @@ def take_turn(activation: Activation[Any], envelope: CommandEnvelope, silo: str)
     return Turn(Done(activation.version, shown, activation.partition, 0, False), new)
 
 
-def fingerprint(stream: str, name: str, command: Command) -> bytes:
-    """16 bytes that tell a retry from another command under the same id.
+def text_of(name: str, command: Command) -> str:
+    """A command as it stands in the log; a retry has the same text.
 
     Fields at their default are left out, so that a field added by a later release does not make another
     command of a retry.
     """
-    text = f"{stream}\n{name}\n{command.model_dump_json(exclude_defaults=True)}"
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+    return f'{{"{name}":{command.model_dump_json(exclude_defaults=True)}}}'
 
 
 def recall(activation: Activation[Any], envelope: CommandEnvelope, written: Sequence[RecordedEvent]) -> Outcome:
@@ -77,9 +75,9 @@ def recall(activation: Activation[Any], envelope: CommandEnvelope, written: Sequ
     command = _parse(activation, envelope)
     if isinstance(command, Invalid):
         return command
-    if written[0].fingerprint != fingerprint(activation.stream, envelope.command, command):
+    first, last = written[0], written[-1]
+    if (first.stream, first.command) != (activation.stream, text_of(envelope.command, command)):
         return Reused()
-    last = written[-1]
     shown = tuple(EventOut(event.type, event.version, event.data) for event in written)
     return Done(last.version, shown, last.partition, last.position, True)
 
@@ -110,7 +108,7 @@ def _new_events(
     activation: Activation[Any], envelope: CommandEnvelope, command: Command, events: Sequence[Event], silo: str
 ) -> list[NewEvent]:
     metadata = _json.encode({"by": envelope.by, "request_id": envelope.request_id, "silo": silo}).decode()
-    mark = fingerprint(activation.stream, envelope.command, command)
+    text = text_of(envelope.command, command)
     return [
         NewEvent(
             partition=activation.partition,
@@ -121,7 +119,7 @@ def _new_events(
             metadata=metadata,
             command_id=envelope.command_id,
             ordinal=ordinal,
-            fingerprint=mark,
+            command=None if ordinal else text,
         )
         for ordinal, event in enumerate(events)
     ]

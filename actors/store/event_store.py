@@ -32,7 +32,7 @@ class NewEvent(NamedTuple):
         version: 1-based place in the stream; the stream is expected to be at `version - 1`.
         data, metadata: JSON objects as text.
         ordinal: 0-based place among the events of its command.
-        fingerprint: digest of the command, to tell a retry from another command under the same id.
+        command: what was asked for, as JSON text `{name: {field: value}}`; None unless `ordinal` is 0.
     """
 
     partition: int
@@ -43,7 +43,7 @@ class NewEvent(NamedTuple):
     metadata: str
     command_id: UUID
     ordinal: int
-    fingerprint: bytes
+    command: str | None
 
 
 class RecordedEvent(NamedTuple):
@@ -64,7 +64,7 @@ class RecordedEvent(NamedTuple):
     metadata: str
     command_id: UUID
     ordinal: int
-    fingerprint: bytes
+    command: str | None
     epoch: int
     recorded_at: datetime
 

@@ -103,5 +103,5 @@ class PostgresWriteSession(WriteSession):
 
 
 def _columns(events: Sequence[NewEvent], positions: Sequence[int]) -> tuple[Sequence[object], ...]:
-    partition, stream, version, type_, data, metadata, command_id, ordinal, fingerprint = zip(*events, strict=True)
-    return partition, positions, version, command_id, ordinal, stream, type_, fingerprint, data, metadata
+    partition, stream, version, type_, data, metadata, command_id, ordinal, command = zip(*events, strict=True)
+    return partition, positions, version, command_id, ordinal, stream, type_, command, data, metadata

@@ -40,7 +40,7 @@ def new(
         metadata='{"by": "test"}',
         command_id=command_id or uuid4(),
         ordinal=ordinal,
-        fingerprint=b"0123456789abcdef",
+        command=None if ordinal else '{"deposit":{"amount":1}}',
     )
 
 
@@ -71,7 +71,7 @@ class EventStoreContract:
         assert (recorded.partition, recorded.position) == (event.partition, position)
         assert recorded.data == event.data
         assert recorded.metadata == event.metadata
-        assert (recorded.command_id, recorded.ordinal, recorded.fingerprint) == (event.command_id, 0, event.fingerprint)
+        assert (recorded.command_id, recorded.ordinal, recorded.command) == (event.command_id, 0, event.command)
         assert recorded.epoch == session.epochs[event.partition]
         assert datetime.now(UTC) - recorded.recorded_at < timedelta(minutes=1)
 
@@ -169,6 +169,7 @@ class EventStoreContract:
         found = await session.prove([uuid4(), command_id])
 
         assert {each: [event.version for event in events] for each, events in found.items()} == {command_id: [1, 2]}
+        assert [event.command for event in found[command_id]] == ['{"deposit":{"amount":1}}', None]
 
     async def test_each_take_over_raises_the_epoch(self, store: EventStore) -> None:
         first = await own_all(store)

@@ -51,7 +51,7 @@ class Log:
     def _new(self, key: str, type_: str, data: str) -> NewEvent:
         stream = f"{self._category}-{key}"
         self._versions[stream] = self._versions.get(stream, 0) + 1
-        return NewEvent(self.partition(key), stream, self._versions[stream], type_, data, "{}", uuid4(), 0, b"")
+        return NewEvent(self.partition(key), stream, self._versions[stream], type_, data, "{}", uuid4(), 0, None)
 
 
 class Running:

@@ -55,6 +55,13 @@ async def test_accepted_command_is_in_the_log_when_it_is_answered(silo: Silo, st
     assert (outcome.version, outcome.events[0].data, outcome.replayed) == (1, recorded.data, False)
 
 
+async def test_command_is_in_the_log_without_the_fields_at_their_default(silo: Silo, store: MemoryEventStore) -> None:
+    await one(silo, command("open", '{"note": "", "owner": "Ada"}'))
+
+    (recorded,) = await store.read_stream("account-ada")
+    assert recorded.command == '{"open":{"owner":"Ada"}}'
+
+
 async def test_commands_for_one_actor_run_in_the_order_of_the_batch(silo: Silo) -> None:
     outcomes = await send(
         silo,

@@ -7,12 +7,12 @@ WITH owned AS MATERIALIZED (
       ON partitions.partition = held.partition AND partitions.epoch = held.epoch
     FOR SHARE OF partitions
 )
-INSERT INTO events (partition, position, version, epoch, command_id, ordinal, stream, type, fingerprint, data, metadata)
+INSERT INTO events (partition, position, version, epoch, command_id, ordinal, stream, type, command, data, metadata)
 SELECT new.partition, new.position, new.version, owned.epoch, new.command_id, new.ordinal, new.stream, new.type,
-       new.fingerprint, new.data, new.metadata
+       new.command, new.data, new.metadata
 FROM unnest($3::integer[], $4::bigint[], $5::bigint[], $6::uuid[], $7::integer[], $8::text[], $9::text[],
-            $10::bytea[], $11::json[], $12::json[])
-     AS new (partition, position, version, command_id, ordinal, stream, type, fingerprint, data, metadata)
+            $10::json[], $11::json[], $12::json[])
+     AS new (partition, position, version, command_id, ordinal, stream, type, command, data, metadata)
      JOIN owned ON owned.partition = new.partition
 WHERE (SELECT count(*) FROM owned) = cardinality($1::integer[]);
 
@@ -30,24 +30,21 @@ WITH owned AS MATERIALIZED (
       ON partitions.partition = held.partition AND partitions.epoch = held.epoch
 )
 SELECT owned.partitions AS owned, events.partition, position, stream, version, type, data, metadata, command_id,
-       ordinal, fingerprint, epoch, recorded_at
+       ordinal, command, epoch, recorded_at
 FROM owned LEFT JOIN events ON command_id = ANY($3::uuid[])
 ORDER BY command_id, ordinal;
 
 -- name: read_stream
-SELECT partition, position, stream, version, type, data, metadata, command_id, ordinal, fingerprint, epoch,
-       recorded_at
+SELECT partition, position, stream, version, type, data, metadata, command_id, ordinal, command, epoch, recorded_at
 FROM events WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3;
 
 -- name: read_streams
-SELECT partition, position, stream, version, type, data, metadata, command_id, ordinal, fingerprint, epoch,
-       recorded_at
+SELECT partition, position, stream, version, type, data, metadata, command_id, ordinal, command, epoch, recorded_at
 FROM events WHERE stream = ANY($1::text[]) ORDER BY stream, version;
 
 -- name: read_partitions
 -- The primary key hands out each partition in its order, and the loop over the partitions keeps theirs.
-SELECT next.partition, position, stream, version, type, data, metadata, command_id, ordinal, fingerprint, epoch,
-       recorded_at
+SELECT next.partition, position, stream, version, type, data, metadata, command_id, ordinal, command, epoch, recorded_at
 FROM unnest($1::integer[], $2::bigint[]) AS wanted (partition, after)
 CROSS JOIN LATERAL (
     SELECT * FROM events

@@ -1,5 +1,7 @@
 -- The log. The truth about its tables; migrations/ leads here, and a test proves it.
--- data and metadata are json and not jsonb: a replayed receipt must be the original one to the letter.
+-- data, metadata and command are json and not jsonb: a replayed receipt must be the original one to the letter.
+-- The command stands with the first of its events only: it tells a retry from another command under the same id,
+-- and lets anybody decide again what was decided.
 
 CREATE TABLE store (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -25,7 +27,7 @@ CREATE TABLE events (
     ordinal integer NOT NULL,
     stream text NOT NULL,
     type text NOT NULL,
-    fingerprint bytea NOT NULL,
+    command json,
     data json NOT NULL,
     metadata json NOT NULL,
     CONSTRAINT events_by_position PRIMARY KEY (partition, position),

@@ -22,7 +22,7 @@ CREATE TABLE events (
     ordinal integer NOT NULL,
     stream text NOT NULL,
     type text NOT NULL,
-    fingerprint bytea NOT NULL,
+    command json,
     data json NOT NULL,
     metadata json NOT NULL,
     CONSTRAINT events_by_position PRIMARY KEY (partition, position),
