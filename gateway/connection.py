@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -56,13 +58,27 @@ def _read_token(token_file: Path | None) -> str:
         ) from exc
 
 
-def unreachable(http: httpx.AsyncClient, exc: httpx.TransportError) -> CommandLineError:
-    """The error for a service that does not answer."""
-    return CommandLineError(
-        f"no answer from {http.base_url}: {exc or type(exc).__name__}. Is `rayleans serve` running? Name another "
-        "address with --url or RAYLEANS_URL.",
-        UNAVAILABLE,
-    )
+async def ask(http: httpx.AsyncClient, method: str, path: str, *, also: Collection[int] = (), **sent: Any) -> Any:
+    """The JSON that the service answers.
+
+    Args:
+        also: statuses that are answers too, beside 2xx.
+        sent: what httpx sends: `params`, `json`, `headers`.
+
+    Raises:
+        CommandLineError: it does not answer, or answers with a problem.
+    """
+    try:
+        response = await http.request(method, path, **sent)
+    except httpx.TransportError as exc:
+        raise CommandLineError(
+            f"no answer from {http.base_url}: {exc or type(exc).__name__}. Is `rayleans serve` running? Name another "
+            "address with --url or RAYLEANS_URL.",
+            UNAVAILABLE,
+        ) from exc
+    if not response.is_success and response.status_code not in also:
+        raise problem(response)
+    return response.json()
 
 
 def problem(response: httpx.Response) -> CommandLineError:

@@ -1,0 +1,30 @@
+"""The command line: each group of commands is a module of this package, and all of them are composed here.
+
+Data on stdout, messages on stderr, exit codes as the contract has them (`gateway/connection.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+from gateway.cli import importing, service, token
+
+app = typer.Typer(
+    name="rayleans",
+    help="CQRS and event sourcing on Ray and PostgreSQL.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(service.commands)
+app.add_typer(token.commands)
+app.add_typer(importing.commands)
+
+
+def main() -> None:
+    """Run the command line."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    app()

@@ -1,0 +1,26 @@
+"""Options that several commands have, and what they stand for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.output import Output, fail
+from gateway.settings import Settings, SettingsError, check
+
+DataOption = Annotated[Path | None, typer.Option(help="Directory of everything that is this service's own.")]
+UrlOption = Annotated[str | None, typer.Option(envvar="RAYLEANS_URL", help="Of the service.")]
+TokenFileOption = Annotated[Path | None, typer.Option(envvar="RAYLEANS_TOKEN_FILE", help="File with a token.")]
+OutputOption = Annotated[Output, typer.Option(help="A table for people or JSON for programs.")]
+
+
+def settings_of(data: Path | None) -> Settings:
+    """The settings of a service on this machine; None = its data directory is the usual one."""
+    settings = Settings() if data is None else Settings(data=data)
+    try:
+        check(settings)
+    except SettingsError as exc:
+        fail(exc)
+    return settings

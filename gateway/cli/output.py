@@ -1,0 +1,79 @@
+"""What commands print: data as a table or as JSON on stdout, messages on stderr, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from actors.domain.domain import DomainError
+from actors.store.data_dir import DataDirError
+from actors.store.embedded import EmbeddedError
+from gateway.connection import ERROR, USAGE, CommandLineError
+from gateway.local_key import LocalKeyError
+from gateway.settings import SettingsError
+
+messages = Console(stderr=True, highlight=False, soft_wrap=True)
+
+T = TypeVar("T")
+
+
+class Output(StrEnum):
+    """How data is written to stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def show_record(output: Output, record: Mapping[str, Any]) -> None:
+    """Print one thing: its fields below each other, or a JSON object."""
+    if output is Output.JSON:
+        typer.echo(json.dumps(record))
+        return
+    table = Table("what", "is", show_header=False)
+    for name, value in record.items():
+        table.add_row(name, "\n".join(map(str, value)) if isinstance(value, list) else _text(value))
+    Console(highlight=False).print(table)
+
+
+def show_items(output: Output, items: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Print many things: a row for each with some of their fields, or a JSON object with all `items`."""
+    if output is Output.JSON:
+        typer.echo(json.dumps({"items": items}))
+        return
+    table = Table(*columns)
+    for item in items:
+        table.add_row(*(_text(item.get(column)) for column in columns))
+    Console(highlight=False).print(table)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Do the work of a command; ends the program with a message when it cannot be done."""
+    from actors.errors import Unavailable
+    from gateway.ray_actors import ServiceRunning
+
+    try:
+        return asyncio.run(work)
+    except (
+        *(CommandLineError, DataDirError, DomainError, EmbeddedError, LocalKeyError, ServiceRunning, SettingsError),
+        Unavailable,
+    ) as exc:
+        fail(exc)
+
+
+def fail(error: Exception) -> NoReturn:
+    """End the program with a message on stderr and the exit code of the error."""
+    messages.print(f"rayleans: {error}", markup=False)
+    if isinstance(error, CommandLineError):
+        raise typer.Exit(error.exit_code)
+    raise typer.Exit(USAGE if isinstance(error, SettingsError) else ERROR)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,80 @@
+"""The service itself: run it, show it, ask it whether it works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gateway.cli.options import DataOption, OutputOption, TokenFileOption, UrlOption, settings_of
+from gateway.cli.output import Output, messages, run, show_record
+from gateway.connection import UNAVAILABLE, ask, open_gateway
+
+commands = typer.Typer()
+
+
+@commands.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8700,
+    data: DataOption = None,
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster; without it, one is started.")] = None,
+    silos: Annotated[int, typer.Option(min=1, help="Ray actors that hold customers and orders.")] = 1,
+    partitions: Annotated[int, typer.Option(min=1, max=1024, help="Slices of the log, fixed when it is made.")] = 16,
+    gateways: Annotated[int, typer.Option(min=1, max=64, help="HTTP servers, sharing the port.")] = 1,
+) -> None:
+    """Run the service: starts PostgreSQL, Ray and the actors, whatever is missing.
+
+    Prints `ready URL` on stdout when commands and queries work; ends on SIGINT or SIGTERM.
+
+    Examples:
+      rayleans serve
+
+      rayleans serve --port 9000 --data /var/lib/rayleans
+
+      RAYLEANS_EVENTS_URL=postgresql://… RAYLEANS_VIEWS_URL=postgresql://… rayleans serve --address auto
+    """
+    from gateway.serve import Plan
+    from gateway.serve import serve as serve_until_signal
+
+    plan = Plan(host, port, address, silos, partitions, gateways)
+    run(serve_until_signal(settings_of(data), plan, messages.print, lambda url: typer.echo(f"ready {url}")))
+
+
+@commands.command()
+def demo() -> None:
+    """Show the whole system at work, in a temporary directory, in under a minute.
+
+    Example:
+      rayleans demo
+    """
+    from gateway.demo import show
+
+    run(show(Console(highlight=False, soft_wrap=True), messages.print))
+
+
+@commands.command()
+def status(url: UrlOption = None, token_file: TokenFileOption = None, output: OutputOption = Output.TABLE) -> None:
+    """Tell whether a service works, and if not, why. Exit code 6 when it does not.
+
+    Example:
+      rayleans status --output json
+    """
+    found = run(_status(url, token_file))
+    show_record(output, found)
+    raise typer.Exit(0 if found["ready"] else UNAVAILABLE)
+
+
+async def _status(url: str | None, token_file: Path | None) -> dict[str, Any]:
+    async with open_gateway(url, token_file) as http:
+        up = await ask(http, "GET", "/healthz")
+        readiness = await ask(http, "GET", "/readyz", also=(503,))
+        return {
+            "url": str(http.base_url),
+            "version": up["version"],
+            "started_at": up["started_at"],
+            "ready": readiness["ready"],
+            "reasons": readiness["reasons"],
+        }

@@ -1,0 +1,47 @@
+"""Tokens of the local signing key."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from gateway.auth import TOKEN_SCOPES
+from gateway.cli.options import DataOption, settings_of
+from gateway.cli.output import fail
+from gateway.connection import USAGE, CommandLineError
+from gateway.local_key import LocalKey, LocalKeyError
+
+commands = typer.Typer()
+
+
+@commands.command()
+def token(
+    subject: Annotated[str, typer.Option(help="Who it is for; stands as the author in the log.")],
+    scope: Annotated[list[str], typer.Option(help="commands:write, queries:read or admin; may be repeated.")],
+    expires: Annotated[str, typer.Option(help="For how long: 30m, 12h, 7d.")] = "1h",
+    data: DataOption = None,
+) -> None:
+    """Make a token with the local signing key of a data directory.
+
+    Example:
+      rayleans token --scope queries:read --subject bob --expires 1h
+    """
+    scopes = [each for part in scope for each in part.split()]
+    unknown = sorted(set(scopes) - set(TOKEN_SCOPES))
+    if unknown:
+        fail(CommandLineError(f"no such scope: {', '.join(unknown)}; there are {', '.join(TOKEN_SCOPES)}", USAGE))
+    try:
+        typer.echo(LocalKey.load(settings_of(data).data).mint(subject, scopes, _lifetime(expires)))
+    except (LocalKeyError, CommandLineError) as exc:
+        fail(exc)
+
+
+def _lifetime(text: str) -> timedelta:
+    matched = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if matched is None:
+        raise CommandLineError(f"{text!r} is no time; write 30m, 12h or 7d", USAGE)
+    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[matched[2]]
+    return timedelta(**{unit: int(matched[1])})
