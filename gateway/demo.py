@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,23 +12,20 @@ from rich.table import Table
 from actors.domain.customer import CUSTOMER, Register, Rename
 from actors.errors import Rejected
 from actors.runtime.ray_actors import connect
-from gateway.serve import Plan, Say, running_service
-from gateway.settings import Settings
+from gateway.serve import Say, temporary_service
 
 CUSTOMERS = 200
 
 
 async def show(out: Console, say: Say) -> None:
     """Start a service, use it from Python and over HTTP, and print what happened."""
-    with tempfile.TemporaryDirectory(prefix="rayleans-demo-", ignore_cleanup_errors=True) as folder:
-        settings = Settings(data=Path(folder) / "data", events_url=None, views_url=None)
-        async with running_service(settings, Plan(port=_free_port()), say) as url:
-            token = (settings.data / "token").read_text().strip()
-            async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}) as http:
-                await _python(out)
-                await _over_http(out, http)
-                await _many(out, http)
-                await _views(out, http)
+    async with temporary_service(say) as service:
+        authorization = {"Authorization": f"Bearer {service.token}"}
+        async with httpx.AsyncClient(base_url=service.url, headers=authorization) as http:
+            await _python(out)
+            await _over_http(out, http)
+            await _many(out, http)
+            await _views(out, http)
 
 
 async def _python(out: Console) -> None:
@@ -98,10 +92,3 @@ async def _get(http: httpx.AsyncClient, path: str, token: str) -> Any:
     reply = await http.get(path, headers={"Consistency-Token": token})
     reply.raise_for_status()
     return reply.json()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -72,9 +73,23 @@ class Databases:
     views_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service that works, where it answers, and where its data are."""
+
+    url: str
+    data: Path
+    databases: Databases
+
+    @property
+    def token(self) -> str:
+        """One with all scopes. Only with the local signing key."""
+        return (self.data / "token").read_text().strip()
+
+
 @asynccontextmanager
-async def running_service(settings: Settings, plan: Plan, say: Say) -> AsyncIterator[str]:
-    """A service that works until the block ends; gives its address.
+async def running_service(settings: Settings, plan: Plan, say: Say) -> AsyncIterator[Running]:
+    """A service that works until the block ends.
 
     Args:
         say: told what happens, for people.
@@ -95,10 +110,21 @@ async def running_service(settings: Settings, plan: Plan, say: Say) -> AsyncIter
             try:
                 _start_actors(settings, plan, databases, domain, key)
                 await _wait_until_ready(plan.url, say)
-                yield plan.url
+                yield Running(plan.url, data.path, databases)
             finally:
                 say("stopping")
                 await stop_service()
+
+
+@asynccontextmanager
+async def temporary_service(
+    say: Say, *, domain: str = "projections.standard:STANDARD", silos: int = 1
+) -> AsyncIterator[Running]:
+    """A service in a temporary directory on any free port, with databases of its own; gone with the block."""
+    with tempfile.TemporaryDirectory(prefix="rayleans-", ignore_cleanup_errors=True) as folder:
+        settings = Settings(data=Path(folder) / "data", events_url=None, views_url=None, domain=domain)
+        async with running_service(settings, Plan(port=_free_port(), silos=silos), say) as service:
+            yield service
 
 
 async def serve(settings: Settings, plan: Plan, say: Say, ready: Say) -> None:
@@ -107,8 +133,8 @@ async def serve(settings: Settings, plan: Plan, say: Say, ready: Say) -> None:
     Args:
         ready: told its address when commands and queries work.
     """
-    async with _until_signal(), running_service(settings, plan, say) as url:
-        ready(url)
+    async with _until_signal(), running_service(settings, plan, say) as service:
+        ready(service.url)
         await asyncio.get_running_loop().create_future()
 
 
@@ -153,6 +179,13 @@ def _refuse_taken_port(plan: Plan) -> None:
             probe.bind((plan.host, plan.port))
         except OSError as exc:
             raise SettingsError(f"cannot listen on {plan.host} port {plan.port}: {exc.strerror}; try --port") from exc
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _is_address(host: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit, urlunsplit
@@ -17,6 +18,17 @@ import asyncpg
 import pytest
 
 from actors.store.embedded import EmbeddedPostgres
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Temporary directories of this run alone.
+
+    Each run of pytest closes its parent directory to other users, also that of a run beside it, where a PostgreSQL
+    may be working as another user than root.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="rayleans-tests-", ignore_cleanup_errors=True)
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = folder.name
+    config.add_cleanup(folder.cleanup)
 
 
 @pytest.fixture(scope="session")

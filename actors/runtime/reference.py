@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
@@ -11,6 +13,7 @@ from actors.domain.actor_id import check_key
 from actors.domain.decider import Command, Decider, Event
 from actors.runtime.client import CommandSender
 from actors.runtime.wire import CommandEnvelope, Done
+from actors.store.token import TokenCodec
 
 DEFAULT_TIMEOUT_S = 10.0
 
@@ -18,25 +21,34 @@ C = TypeVar("C", bound=Command)
 E = TypeVar("E", bound=Event)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Receipt(Generic[E]):
     """What a command led to; it is durable.
 
     Attributes:
         id: of the actor.
         version: of the actor after the command.
-        events: what the command appended, oldest first; empty when it was already true.
         command_id: retry with it to get this receipt again.
         replayed: an earlier delivery of the same command did it.
-        token: give it to a query, and the answer has everything this receipt says.
     """
 
     id: str
     version: int
-    events: tuple[E, ...]
     command_id: UUID
     replayed: bool
-    token: str
+    _done: Done
+    _event_types: Mapping[str, type[E]]
+    _tokens: TokenCodec
+
+    @cached_property
+    def events(self) -> tuple[E, ...]:
+        """What the command appended, oldest first; empty when it was already true."""
+        return tuple(self._event_types[event.type].model_validate_json(event.data) for event in self._done.events)
+
+    @cached_property
+    def token(self) -> str:
+        """Give it to a query, and the answer has everything this receipt says."""
+        return self._tokens.encode({self._done.partition: self._done.position})
 
 
 class ActorRef(Generic[C, E]):
@@ -80,17 +92,15 @@ class ActorRef(Generic[C, E]):
             by=self._by,
             request_id="",
         )
-        return self._receipt(envelope.command_id, await self._sender.submit(envelope))
-
-    def _receipt(self, command_id: UUID, done: Done) -> Receipt[E]:
-        types = self._decider.event_types
+        done = await self._sender.submit(envelope)
         return Receipt(
-            id=self.key,
-            version=done.version,
-            events=tuple(types[event.type].model_validate_json(event.data) for event in done.events),
-            command_id=command_id,
-            replayed=done.replayed,
-            token=self._sender.tokens.encode({done.partition: done.position}),
+            self.key,
+            done.version,
+            envelope.command_id,
+            done.replayed,
+            done,
+            self._decider.event_types,
+            self._sender.tokens,
         )
 
 
