@@ -67,7 +67,7 @@ def reply_to(envelope: CommandEnvelope, done: Done, sender: CommandSender) -> Re
         events=[EventReply(event.type, event.version, msgspec.Raw(event.data.encode())) for event in done.events],
         command_id=envelope.command_id,
         replayed=done.replayed,
-        token=sender.tokens.encode({done.partition: done.position}),
+        token=sender.tokens.encode(done.marks),
     )
 
 

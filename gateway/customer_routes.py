@@ -66,7 +66,7 @@ def customer_routes(views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
         seen = await views.reader.get(CUSTOMERS, key)
         if seen.value is None:
             raise BadRequest(404, "customer-not-found", f"there is no customer {key}")
-        return views.answer(request, _shown(seen.value), seen.positions, seen.value.version)
+        return views.answer(request, _shown(seen.value), seen.checkpoint, seen.value.version)
 
     @get("/v1/customers", **_documented("customers", "customers by name, address or status"))
     async def customers(
@@ -80,13 +80,13 @@ def customer_routes(views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
         await views.catch_up(request, CUSTOMERS)
         seen = await find_customers(views.reader, status=status, search=search, sort=sort, limit=limit, cursor=cursor)
         page = CustomerPage(items=[_shown(row) for row in seen.value.items], next_cursor=seen.value.next_cursor)
-        return views.answer(request, page, seen.positions)
+        return views.answer(request, page, seen.checkpoint)
 
     @get("/v1/statistics/customers", **_documented("customer-statistics", "how many customers there are"))
     async def counts(request: Request[Any, Any, Any]) -> Response[CustomerCounts]:
         await views.catch_up(request, CUSTOMERS)
         seen = await count_customers(views.reader)
-        return views.answer(request, CustomerCounts(**seen.value), seen.positions)
+        return views.answer(request, CustomerCounts(**seen.value), seen.checkpoint)
 
     return [customer, customers, counts]
 
@@ -105,7 +105,7 @@ def customer_order_routes(views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
         await views.catch_up(request, CUSTOMER_ORDERS)
         seen = await orders_of(views.reader, key, limit=limit, cursor=cursor)
         page = OrderPage(items=list(seen.value.items), next_cursor=seen.value.next_cursor)
-        return views.answer(request, page, seen.positions)
+        return views.answer(request, page, seen.checkpoint)
 
     return [orders]
 

@@ -43,7 +43,7 @@ def order_routes(views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
         seen = await views.reader.get(ORDERS, key)
         if seen.value is None:
             raise BadRequest(404, "order-not-found", f"there is no order {key}")
-        return views.answer(request, seen.value, seen.positions, seen.value.version)
+        return views.answer(request, seen.value, seen.checkpoint, seen.value.version)
 
     return [order]
 
@@ -67,6 +67,6 @@ def sales_routes(views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
     ) -> Response[Sales]:
         await views.catch_up(request, SALES)
         seen = await sales_by(views.reader, by, first=from_, last=to)
-        return views.answer(request, Sales(items=seen.value), seen.positions)
+        return views.answer(request, Sales(items=seen.value), seen.checkpoint)
 
     return [sales]

@@ -10,6 +10,7 @@ from litestar import Request, Response
 from pydantic import BaseModel, TypeAdapter
 
 from actors.runtime.client import CommandSender
+from actors.store.event_store import Marks, positions_of
 from gateway.headers import wait_of
 from gateway.problems import NotYetConsistent
 from projections.projection import AnyProjection
@@ -37,7 +38,7 @@ class ViewAnswers:
         token = request.headers.get("Consistency-Token")
         if token is None:
             return
-        positions = self._sender.tokens.decode(token)
+        positions = positions_of(self._sender.tokens.decode(token))
         if not await self.reader.wait_until(projection, positions, wait_of(request, DEFAULT_WAIT_S)):
             raise NotYetConsistent
 
@@ -45,7 +46,7 @@ class ViewAnswers:
         self,
         request: Request[Any, Any, Any],
         content: BaseModel | Mapping[str, Any],
-        positions: Mapping[int, int],
+        checkpoint: Marks,
         version: int | None = None,
     ) -> Response[Any]:
         """The response with its token and `ETag`: the actor's version, or else a digest of the content."""
@@ -53,7 +54,7 @@ class ViewAnswers:
         tag = f'"{version}"' if version is not None else f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
         headers = {
             "ETag": tag,
-            "Consistency-Token": self._sender.tokens.encode(positions),
+            "Consistency-Token": self._sender.tokens.encode(checkpoint),
             "Cache-Control": "private, no-cache",
             "Vary": "Authorization",
         }

@@ -50,7 +50,7 @@ def view_routes(views: ViewAnswers, projections: Mapping[str, AnyProjection]) ->
         seen = await views.reader.get(view, key)
         if seen.value is None:
             raise BadRequest(404, f"{view.name}-not-found", f"the view {view.name} has no row {key}")
-        return views.answer(request, seen.value, seen.positions)
+        return views.answer(request, seen.value, seen.checkpoint)
 
     @get("/v1/views/{projection:str}", **_documented("rows", "the rows of a view in order of key", 404))
     async def rows(
@@ -64,7 +64,7 @@ def view_routes(views: ViewAnswers, projections: Mapping[str, AnyProjection]) ->
         await views.catch_up(request, view)
         seen = await views.reader.page(view, after=after, limit=limit + 1)
         page = cut(seen.value, limit, lambda row: KeyCursor(getattr(row, view.key)))
-        return views.answer(request, {"items": page.items, "next_cursor": page.next_cursor}, seen.positions)
+        return views.answer(request, {"items": page.items, "next_cursor": page.next_cursor}, seen.checkpoint)
 
     return [row, rows]
 

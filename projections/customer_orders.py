@@ -102,7 +102,7 @@ async def orders_of(
         arguments |= {"after_time": after.ordered_at, "after_id": after.id}
     seen = await reader.select(CUSTOMER_ORDERS, _orders_of(cursor is not None), **arguments)
     page = cut(read_rows(CUSTOMER_ORDERS, seen.value), limit, lambda row: OrderCursor(row.ordered_at, row.id))
-    return Seen(page, seen.positions)
+    return Seen(page, seen.checkpoint)
 
 
 @cache

@@ -171,14 +171,14 @@ async def find_customers(
     if search and search.split():
         arguments["words"] = _beginnings(search)
     seen = await reader.select(CUSTOMERS, _finding(sort, frozenset(arguments)), **arguments)
-    return Seen(cut(read_rows(CUSTOMERS, seen.value), limit, partial(_end, sort)), seen.positions)
+    return Seen(cut(read_rows(CUSTOMERS, seen.value), limit, partial(_end, sort)), seen.checkpoint)
 
 
 async def count_customers(reader: ViewReader) -> Seen[dict[str, int]]:
     """How many customers are active and inactive. Raises as `ViewReader.get`."""
     seen = await reader.select(CUSTOMERS, _counting())
     counts = {record["status"]: int(record["customers"]) for record in seen.value}
-    return Seen({status: counts.get(status, 0) for status in ("active", "inactive")}, seen.positions)
+    return Seen({status: counts.get(status, 0) for status in ("active", "inactive")}, seen.checkpoint)
 
 
 def _end(sort: Sort, row: CustomerRow) -> NameCursor | AgeCursor:

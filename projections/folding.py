@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from actors.domain.decider import Event
-from actors.store.event_store import RecordedEvent
+from actors.store.event_store import Mark, RecordedEvent
 from projections.errors import LogHasGap, PoisonEvent
 from projections.projection import AnyProjection, Fold, Recorded
 
@@ -19,12 +19,12 @@ class Folded:
     """What a batch of events came to.
 
     Attributes:
-        after: partition → position of the last event folded.
+        after: partition → mark of the last event folded.
         changes: key → row before, row after.
         poison: the event that could not be folded; everything before it is in here, nothing behind it.
     """
 
-    after: dict[int, int] = field(default_factory=dict)
+    after: dict[int, Mark] = field(default_factory=dict)
     changes: dict[str, tuple[BaseModel | None, BaseModel | None]] = field(default_factory=dict)
     poison: PoisonEvent | None = None
 
@@ -80,7 +80,7 @@ class Folding:
             if poison is not None:
                 folded.poison = poison
                 break
-            folded.after[step.event.partition] = step.event.position
+            folded.after[step.event.partition] = Mark(step.event.position, step.event.epoch)
         for key in {step.key for step in steps if step.fold is not None}:
             before, after = rows.get(key), now.get(key)
             if before is not after:

@@ -12,12 +12,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from projections.projection import AnyProjection, Tally
 from projections.tables import RowTable, compile_statement
 
-_CHECKPOINTS = table("checkpoints", column("name"), column("version"), column("partition"), column("position"))
+_CHECKPOINTS = table("checkpoints", *map(column, ("name", "version", "partition", "position", "epoch")))
 _PROJECTIONS = table("projections", column("name"), column("version"), column("served"))
 
 
 class Query:
-    """A statement whose records carry `positions` beside the columns of `rows`.
+    """A statement whose records carry the `checkpoint` of the view beside the columns of `rows`.
 
     There is always at least one record; `place` is null in the one that stands for no row. The name of the
     projection is the parameter `projection`.
@@ -31,7 +31,7 @@ class Query:
         found = rows.add_columns(func.row_number().over(order_by=order or None).label("place")).subquery("found")
         checkpoint = _checkpoint()
         self.sql, self._names = compile_statement(
-            select(checkpoint.c.positions, found)
+            select(checkpoint.c.checkpoint, found)
             .select_from(checkpoint.outerjoin(found, true()))
             .order_by(found.c.place)
         )
@@ -42,10 +42,11 @@ class Query:
 
 
 def _checkpoint() -> Any:
-    positions = func.jsonb_object_agg(cast(_CHECKPOINTS.c.partition, String), _CHECKPOINTS.c.position, type_=JSONB)
+    mark = func.jsonb_build_array(_CHECKPOINTS.c.position, _CHECKPOINTS.c.epoch)
+    marks = func.jsonb_object_agg(cast(_CHECKPOINTS.c.partition, String), mark, type_=JSONB)
     served = (_PROJECTIONS.c.name == _CHECKPOINTS.c.name) & (_PROJECTIONS.c.version == _CHECKPOINTS.c.version)
     return (
-        select(positions.label("positions"))
+        select(marks.label("checkpoint"))
         .join_from(_CHECKPOINTS, _PROJECTIONS, served)
         .where(_PROJECTIONS.c.name == bindparam("projection", type_=Text()), _PROJECTIONS.c.served)
         .subquery("checkpoint")

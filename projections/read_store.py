@@ -13,7 +13,7 @@ from sqlalchemy import MetaData, Table, select
 from sqlalchemy.sql.ddl import CreateView, DropView
 
 from actors.store.driver import DRIVER_ERRORS, told
-from actors.store.event_store import StoreInfo
+from actors.store.event_store import Mark, Marks, StoreInfo
 from actors.store.migrations import migrate
 from actors.store.sql_files import load_queries
 from projections.build import Build, fingerprint
@@ -82,8 +82,8 @@ class ReadStore:
                 await self._create(build, wanted, log)
                 return build
 
-    async def checkpoint(self, build: Build) -> Mapping[int, int]:
-        """Partition → position of the last event that is in the view.
+    async def checkpoint(self, build: Build) -> Marks:
+        """Partition → mark of the last event that is in the view.
 
         Raises:
             ViewsUnavailable: also when another release has dropped this build; `prepare` makes another one.
@@ -92,7 +92,7 @@ class ReadStore:
             rows = await self._connection.fetch(_SQL["checkpoint"], build.projection.name, build.version)
         if not rows:
             raise ViewsUnavailable(f"version {build.version} of the view {build.projection.name} was dropped")
-        return {row["partition"]: row["position"] for row in rows}
+        return {row["partition"]: Mark(row["position"], row["epoch"]) for row in rows}
 
     async def load(self, build: Build, keys: Sequence[str]) -> dict[str, Any]:
         """The rows of some keys; those that do not exist are left out.
@@ -106,9 +106,7 @@ class ReadStore:
             records = await self._connection.fetch(build.rows.load, keys)
         return {record[build.projection.key]: build.rows.read(record) for record in records}
 
-    async def commit(
-        self, build: Build, before: Mapping[int, int], after: Mapping[int, int], changes: Mapping[str, Change]
-    ) -> None:
+    async def commit(self, build: Build, before: Marks, after: Marks, changes: Mapping[str, Change]) -> None:
         """Write changed rows, tallies and checkpoint in one transaction.
 
         Args:
@@ -149,16 +147,18 @@ class ReadStore:
         with unavailable("cannot note the error"):
             await self._connection.execute(_SQL["note_error"], build.projection.name, build.version, error)
 
-    async def _move_checkpoint(self, build: Build, before: Mapping[int, int], after: Mapping[int, int]) -> None:
+    async def _move_checkpoint(self, build: Build, before: Marks, after: Marks) -> None:
         # All partitions, also those that stay: a row may be folded from events of several.
         partitions = sorted(before)
+        now = {**before, **after}
         done = await self._connection.execute(
             _SQL["move_checkpoint"],
             build.projection.name,
             build.version,
             partitions,
-            [before[each] for each in partitions],
-            [after.get(each, before[each]) for each in partitions],
+            [before[each].position for each in partitions],
+            [now[each].position for each in partitions],
+            [now[each].epoch for each in partitions],
         )
         if done != f"UPDATE {len(partitions)}":
             raise LostRace(build.projection.name)

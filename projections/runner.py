@@ -15,7 +15,14 @@ from typing import Literal
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from actors.store.event_store import EventStore, RecordedEvent, StoreUnavailable, StoreUnsuitable
+from actors.store.event_store import (
+    EventStore,
+    Mark,
+    RecordedEvent,
+    StoreUnavailable,
+    StoreUnsuitable,
+    positions_of,
+)
 from projections.build import Build
 from projections.errors import LogHasGap, LostRace, PoisonEvent, RowRefused, ViewsUnavailable, WrongLog
 from projections.folding import Folded, Folding, Step, poison_of
@@ -84,7 +91,7 @@ class ProjectionRunner:
         self._wait_for_news = wait_for_news
         self._events: EventStore | None = None
         self._build: Build | None = None
-        self._checkpoint: dict[int, int] = {}
+        self._checkpoint: dict[int, Mark] = {}
         self._pace = Pace()
         self._state: State = "starting"
         self._error: str | None = None
@@ -93,8 +100,9 @@ class ProjectionRunner:
     def status(self) -> ProjectionStatus:
         """What it does at the moment."""
         version = 0 if self._build is None else self._build.version
+        checkpoint = positions_of(self._checkpoint)
         return ProjectionStatus(
-            self._projection.name, version, self._state, dict(self._checkpoint), self._pace.per_s(), self._error
+            self._projection.name, version, self._state, checkpoint, self._pace.per_s(), self._error
         )
 
     async def lag(self) -> Lag:
@@ -105,7 +113,7 @@ class ProjectionRunner:
         """
         if self._events is None:
             raise StoreUnavailable("the log is not open")
-        checkpoint = dict(self._checkpoint)
+        checkpoint = positions_of(self._checkpoint)
         heads = await self._events.heads()
         missing = await self._events.read_partitions(checkpoint, limit=1)
         oldest = min((event.recorded_at for event in missing), default=None)
@@ -141,17 +149,18 @@ class ProjectionRunner:
     async def _follow(self, events: EventStore, views: ReadStore) -> None:
         build = self._build = await views.prepare(self._projection, events.info)
         self._checkpoint = dict(await views.checkpoint(build))
-        self._refuse_shorter(await events.heads())
+        await self._refuse_other_events(events)
         await views.note_error(build, None)
         self._state, self._error = "rebuilding", None
         while True:
-            batch = await events.read_partitions(self._checkpoint, limit=BATCH)
-            done = not batch or await self._put(views, build, self._folding.steps(batch, self._checkpoint))
+            checkpoint = positions_of(self._checkpoint)
+            batch = await events.read_partitions(checkpoint, limit=BATCH)
+            done = not batch or await self._put(views, build, self._folding.steps(batch, checkpoint))
             if self._state == "rebuilding" and done and not _is_full(batch):
                 await views.serve(build)
                 self._state = "running"
             if not batch:
-                await self._wait_for_news(self._checkpoint)
+                await self._wait_for_news(checkpoint)
 
     async def _put(self, views: ReadStore, build: Build, steps: Sequence[Step]) -> bool:
         """Fold and write. Returns whether all of it is in the view now.
@@ -178,7 +187,9 @@ class ProjectionRunner:
 
     async def _commit(self, views: ReadStore, build: Build, folded: Folded) -> None:
         if folded.after:
-            moved = sum(after - self._checkpoint[partition] for partition, after in folded.after.items())
+            moved = sum(
+                after.position - self._checkpoint[partition].position for partition, after in folded.after.items()
+            )
             await views.commit(build, self._checkpoint, folded.after, folded.changes)
             self._checkpoint.update(folded.after)
             self._pace.count(moved)
@@ -191,13 +202,15 @@ class ProjectionRunner:
             await views.note_error(self._build, reason)
         await asyncio.get_running_loop().create_future()
 
-    def _refuse_shorter(self, heads: Mapping[int, int]) -> None:
-        """A log that ends before its view has lost events, so the view is not its view."""
-        for partition, position in self._checkpoint.items():
-            if position > heads.get(partition, 0):
+    async def _refuse_other_events(self, events: EventStore) -> None:
+        """A log without the events that the view ends with is not its log, also when it has others in their place."""
+        seen = {partition: mark for partition, mark in self._checkpoint.items() if mark.position}
+        there = await events.marks(positions_of(seen))
+        for partition, mark in seen.items():
+            if there.get(partition) != mark:
                 raise WrongLog(
-                    f"the view has partition {partition} up to {position}, but the log ends at "
-                    f"{heads.get(partition, 0)}; it was restored from an older state, so the view must be built anew"
+                    f"the view has partition {partition} up to {mark.position}, and the log has not, or no longer, "
+                    "the same event there; it was restored from an older state, so the view must be built anew"
                 )
 
     def _note_trouble(self, state: RetryCallState) -> None:

@@ -108,7 +108,7 @@ async def sales_by(
             )
             for record in seen.value
         ],
-        seen.positions,
+        seen.checkpoint,
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 from pydantic import BaseModel
 from sqlalchemy import BigInteger, Text, bindparam, select
 
+from actors.store.event_store import Mark, Marks
 from projections.errors import InvalidQuery, ViewsUnavailable
 from projections.projection import AnyProjection, Projection
 from projections.query import Query, row_table
@@ -23,16 +24,18 @@ CONNECT_TIMEOUT_S = 5.0
 QUERY_TIMEOUT_S = 10.0
 POOL_SIZE = 8
 
+_checkpoint = msgspec.json.Decoder(dict[int, Mark], strict=False)
+
 R = TypeVar("R", bound=BaseModel)
 V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
 class Seen(Generic[V]):
-    """An answer, and how far its view was when it was given: partition → position."""
+    """An answer, and how far its view was when it was given."""
 
     value: V
-    positions: Mapping[int, int]
+    checkpoint: Marks
 
 
 class ViewReader:
@@ -53,12 +56,12 @@ class ViewReader:
         """
         seen = await self.select(projection, _by_key(projection), key=key)
         rows = read_rows(projection, seen.value)
-        return Seen(rows[0] if rows else None, seen.positions)
+        return Seen(rows[0] if rows else None, seen.checkpoint)
 
     async def page(self, projection: Projection[R], *, after: str | None, limit: int) -> Seen[list[R]]:
         """The next rows by key, at most `limit`. Raises as `get`."""
         seen = await self.select(projection, _next_by_key(projection), after=after or "", limit=limit)
-        return Seen(read_rows(projection, seen.value), seen.positions)
+        return Seen(read_rows(projection, seen.value), seen.checkpoint)
 
     async def select(self, projection: AnyProjection, query: Query, **arguments: object) -> Seen[list[asyncpg.Record]]:
         """The records that a query on the tables of a projection finds.
@@ -73,12 +76,12 @@ class ViewReader:
                 records = await pool.fetch(query.sql, *query.in_order({**arguments, "projection": projection.name}))
             except asyncpg.DataError as exc:
                 raise InvalidQuery(str(exc)) from exc
-        positions = records[0]["positions"]
-        if positions is None:
+        checkpoint = records[0]["checkpoint"]
+        if checkpoint is None:
             raise ViewsUnavailable(f"the view {projection.name} is not built yet")
         return Seen(
             [record for record in records if record["place"] is not None],
-            msgspec.json.decode(positions, type=dict[int, int], strict=False),
+            _checkpoint.decode(checkpoint),
         )
 
     async def wait_until(self, projection: AnyProjection, positions: Mapping[int, int], timeout_s: float) -> bool:

@@ -61,10 +61,10 @@ class Entry:
     activation: Activation[Delivery]
     turn: Turn
 
-    def release(self, outcome: Outcome, position: int) -> None:
+    def release(self, outcome: Outcome, position: int, epoch: int) -> None:
         """Answer with the outcome of the turn; `position` is where its events, or all before it, end."""
         if isinstance(outcome, Done):
-            outcome = msgspec.structs.replace(outcome, position=position)
+            outcome = msgspec.structs.replace(outcome, position=position, epoch=epoch)
         self.answer(outcome)
 
     def answer(self, outcome: Outcome) -> None:

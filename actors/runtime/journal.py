@@ -107,7 +107,9 @@ class Journal:
                 continue
             for _ in events[1:]:
                 next(positions)
-            entry.release(outcome, next(positions) if events else session.heads[entry.activation.partition])
+            partition = entry.activation.partition
+            position = next(positions) if events else session.heads[partition]
+            entry.release(outcome, position, session.head_epochs[partition])
         self._in_flight = self._asking()
 
     def _release_asked(self, session: WriteSession, found: Mapping[UUID, Sequence[RecordedEvent]]) -> None:
@@ -119,7 +121,8 @@ class Journal:
             if written:
                 entry.answer(recall(entry.activation, envelope, written))
             elif outcome is not None:
-                entry.release(outcome, session.heads[entry.activation.partition])
+                partition = entry.activation.partition
+                entry.release(outcome, session.heads[partition], session.head_epochs[partition])
             else:
                 retaken.append(entry.delivery)
         self._again(retaken)

@@ -48,7 +48,7 @@ class Receipt(Generic[E]):
     @cached_property
     def token(self) -> str:
         """Give it to a query, and the answer has everything this receipt says."""
-        return self._tokens.encode({self._done.partition: self._done.position})
+        return self._tokens.encode(self._done.marks)
 
 
 class ActorRef(Generic[C, E]):

@@ -79,7 +79,7 @@ def recall(activation: Activation[Any], envelope: CommandEnvelope, written: Sequ
     if (first.stream, first.command) != (activation.stream, text_of(envelope.command, command)):
         return Reused()
     shown = tuple(EventOut(event.type, event.version, event.data) for event in written)
-    return Done(last.version, shown, last.partition, last.position, True)
+    return Done(last.version, shown, last.partition, last.position, True, last.epoch)
 
 
 def _parse(activation: Activation[Any], envelope: CommandEnvelope) -> Command | Invalid:

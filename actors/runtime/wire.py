@@ -11,6 +11,8 @@ from uuid import UUID
 
 import msgspec
 
+from actors.store.event_store import Mark, Marks
+
 
 class CommandEnvelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A command on its way to an actor.
@@ -52,6 +54,7 @@ class Done(msgspec.Struct, frozen=True, array_like=True, tag="done", gc=False):
         events: what the command appended, none when it was already true.
         partition, position: everything this reply says is in the log up to here.
         replayed: an earlier delivery of the same command did it.
+        epoch: of the event at that position.
     """
 
     version: int
@@ -59,6 +62,12 @@ class Done(msgspec.Struct, frozen=True, array_like=True, tag="done", gc=False):
     partition: int
     position: int
     replayed: bool
+    epoch: int = 0
+
+    @property
+    def marks(self) -> Marks:
+        """How far the log is at least, for a token."""
+        return {self.partition: Mark(self.position, self.epoch)}
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True, tag="refused", gc=False):

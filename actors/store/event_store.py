@@ -7,12 +7,18 @@ time: taking it over raises its epoch, and every append checks the epochs it was
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 from uuid import UUID
 from zlib import crc32
+
+
+def next_epoch_step() -> int:
+    """How far a take-over raises epochs: at random, so that no epoch of a lost future is given a second time."""
+    return 1 + secrets.randbelow(2**31)
 
 
 def stream_name(category: str, key: str) -> str:
@@ -77,6 +83,27 @@ class RecordedEvent(NamedTuple):
         return self.stream.partition("-")[2]
 
 
+class Mark(NamedTuple):
+    """One event of a partition, by its place and by who wrote it.
+
+    After the restore of a backup the log grows again, and a position gets another event. It never gets another one
+    under the same epoch: a restore ends every session, and the next take-over draws an epoch that no session had.
+    So whoever remembers marks can ask whether what he saw is still in the log, and so is everything before it.
+    """
+
+    position: int
+    epoch: int
+
+
+# Of partitions.
+Marks = Mapping[int, Mark]
+
+
+def positions_of(marks: Marks) -> dict[int, int]:
+    """Partition → position."""
+    return {partition: mark.position for partition, mark in marks.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class StoreInfo:
     """What makes a store this store.
@@ -134,6 +161,7 @@ class WriteSession(Protocol):
     Attributes:
         epochs: partition → ownership generation of this session.
         heads: partition → position of its last event, 0 when empty; moves with each append.
+        head_epochs: partition → epoch of that event, 0 when empty.
     """
 
     @property
@@ -141,6 +169,9 @@ class WriteSession(Protocol):
 
     @property
     def heads(self) -> Mapping[int, int]: ...
+
+    @property
+    def head_epochs(self) -> Mapping[int, int]: ...
 
     async def append(self, events: Sequence[NewEvent]) -> Sequence[int]:
         """Write all events or none, durably; returns their positions, in the order of `events`.
@@ -179,7 +210,7 @@ class EventStore(Protocol):
     async def take_over(
         self, silo: str, partitions: Collection[int], *, reclaim: WriteSession | None = None
     ) -> WriteSession:
-        """Become the one writer of `partitions`; their epochs go up by one.
+        """Become the one writer of `partitions`; their epochs go up, by a step that nobody can foresee.
 
         Args:
             silo: who takes over, for people who look at the ownership table.
@@ -212,6 +243,10 @@ class EventStore(Protocol):
 
     async def heads(self) -> Mapping[int, int]:
         """Position of the last event of each partition, 0 when empty."""
+        ...
+
+    async def marks(self, positions: Mapping[int, int]) -> Marks:
+        """The marks of the events at some positions, by partition; where there is no event, it is left out."""
         ...
 
     async def close(self) -> None:

@@ -13,12 +13,15 @@ from actors.store.event_store import (
     CommandIdTaken,
     Deposed,
     EventStore,
+    Mark,
+    Marks,
     NewEvent,
     RecordedEvent,
     StoreInfo,
     Unstorable,
     VersionTaken,
     WriteSession,
+    next_epoch_step,
 )
 
 
@@ -49,10 +52,11 @@ class MemoryEventStore(EventStore):
     ) -> WriteSession:
         if reclaim is not None and not self.owns(reclaim.epochs):
             raise Deposed("another session had a partition meanwhile")
+        step = next_epoch_step()
         for partition in partitions:
-            self._epochs[partition] += 1
+            self._epochs[partition] += step
         epochs = {partition: self._epochs[partition] for partition in partitions}
-        return MemoryWriteSession(self, epochs, {partition: len(self._partitions[partition]) for partition in epochs})
+        return MemoryWriteSession(self, epochs, {each: self._head(each) for each in epochs})
 
     @override
     async def read_stream(
@@ -75,11 +79,28 @@ class MemoryEventStore(EventStore):
         return {partition: len(events) for partition, events in enumerate(self._partitions)}
 
     @override
+    async def marks(self, positions: Mapping[int, int]) -> Marks:
+        return {
+            partition: Mark(position, self._partitions[partition][position - 1].epoch)
+            for partition, position in positions.items()
+            if partition < len(self._partitions) and 0 < position <= len(self._partitions[partition])
+        }
+
+    @override
     async def close(self) -> None: ...
 
     def owns(self, epochs: Mapping[int, int]) -> bool:
         """Whether nobody has taken over since."""
         return all(self._epochs[partition] == epoch for partition, epoch in epochs.items())
+
+    def restore(self, heads: Mapping[int, int]) -> None:
+        """Become what a backup had, taken when the heads were these. As with any restore, no session outlives it."""
+        kept = [event for each, head in heads.items() for event in self._partitions[each][:head]]
+        self._partitions, self._streams, self._commands = [[] for _ in self._partitions], {}, {}
+        self._epochs = [0] * len(self._partitions)
+        for event in kept:
+            self._add(event)
+            self._epochs[event.partition] = event.epoch
 
     def find(self, command_ids: Iterable[UUID]) -> Mapping[UUID, Sequence[RecordedEvent]]:
         """The events of those commands that are in the log."""
@@ -94,11 +115,18 @@ class MemoryEventStore(EventStore):
             recorded = RecordedEvent(
                 event.partition, len(partition) + 1, *event[1:], epochs[event.partition], self._clock()
             )
-            partition.append(recorded)
-            self._streams.setdefault(event.stream, []).append(recorded)
-            self._commands.setdefault(event.command_id, []).append(recorded)
+            self._add(recorded)
             positions.append(recorded.position)
         return positions
+
+    def _add(self, event: RecordedEvent) -> None:
+        self._partitions[event.partition].append(event)
+        self._streams.setdefault(event.stream, []).append(event)
+        self._commands.setdefault(event.command_id, []).append(event)
+
+    def _head(self, partition: int) -> Mark:
+        events = self._partitions[partition]
+        return Mark(len(events), events[-1].epoch) if events else Mark(0, 0)
 
     def _check(self, events: Sequence[NewEvent]) -> None:
         versions: dict[str, int] = {}
@@ -119,10 +147,11 @@ class MemoryEventStore(EventStore):
 class MemoryWriteSession(WriteSession):
     """The right to append to a `MemoryEventStore`."""
 
-    def __init__(self, store: MemoryEventStore, epochs: Mapping[int, int], heads: Mapping[int, int]) -> None:
+    def __init__(self, store: MemoryEventStore, epochs: Mapping[int, int], heads: Marks) -> None:
         self._store = store
         self._epochs = epochs
-        self._heads = dict(heads)
+        self._heads = {partition: head.position for partition, head in heads.items()}
+        self._head_epochs = {partition: head.epoch for partition, head in heads.items()}
 
     @property
     @override
@@ -134,12 +163,18 @@ class MemoryWriteSession(WriteSession):
     def heads(self) -> Mapping[int, int]:
         return self._heads
 
+    @property
+    @override
+    def head_epochs(self) -> Mapping[int, int]:
+        return self._head_epochs
+
     @override
     async def append(self, events: Sequence[NewEvent]) -> Sequence[int]:
         self._refuse_deposed()
         positions = self._store.write(events, self._epochs)
         for event, position in zip(events, positions, strict=True):
             self._heads[event.partition] = position
+            self._head_epochs[event.partition] = self._epochs[event.partition]
         return positions
 
     @override

@@ -14,6 +14,8 @@ from typing_extensions import override
 from actors.store.driver import DRIVER_ERRORS, told
 from actors.store.event_store import (
     EventStore,
+    Mark,
+    Marks,
     RecordedEvent,
     StoreInfo,
     StoreUnavailable,
@@ -104,6 +106,12 @@ class PostgresEventStore(EventStore):
     async def heads(self) -> Mapping[int, int]:
         with translated("cannot read"):
             return {row["partition"]: row["position"] for row in await self._pool.fetch(_SQL["heads"])}
+
+    @override
+    async def marks(self, positions: Mapping[int, int]) -> Marks:
+        with translated("cannot read"):
+            rows = await self._pool.fetch(_SQL["marks"], list(positions.keys()), list(positions.values()))
+        return {row["partition"]: Mark(row["position"], row["epoch"]) for row in rows}
 
     @override
     async def close(self) -> None:

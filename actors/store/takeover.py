@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 
 import asyncpg
 
-from actors.store.event_store import Deposed, StoreUnavailable
+from actors.store.event_store import Deposed, Mark, StoreUnavailable, next_epoch_step
 from actors.store.sql_files import load_queries
 from actors.store.write_session import PostgresWriteSession
 
@@ -57,7 +57,8 @@ async def take_over(
             await _refuse_deposed(connection, broken.epochs)
         await _lock(connection, partitions, None if broken is None else broken.backend_pid)
         epochs = await _raise_epochs(connection, silo, partitions, broken)
-        heads = {row["partition"]: row["position"] for row in await connection.fetch(_SQL["heads"])}
+        rows = await connection.fetch(_SQL["heads"])
+        heads = {row["partition"]: Mark(row["position"], row["epoch"]) for row in rows}
     except BaseException:
         connection.terminate()
         raise
@@ -84,11 +85,11 @@ async def _raise_epochs(
     connection: asyncpg.Connection, silo: str, partitions: Collection[int], broken: PostgresWriteSession | None
 ) -> Mapping[int, int]:
     if broken is None:
-        rows = await connection.fetch(_SQL["raise_epochs"], list(partitions), silo)
+        rows = await connection.fetch(_SQL["raise_epochs"], list(partitions), silo, next_epoch_step())
     else:
         async with connection.transaction():
             held = (list(broken.epochs.keys()), list(broken.epochs.values()))
-            rows = await connection.fetch(_SQL["reclaim_epochs"], *held, silo)
+            rows = await connection.fetch(_SQL["reclaim_epochs"], *held, silo, next_epoch_step())
             if len(rows) != len(broken.epochs):
                 raise Deposed("another session had a partition meanwhile")
     return {row["partition"]: row["epoch"] for row in rows}

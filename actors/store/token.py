@@ -1,7 +1,7 @@
-"""Consistency tokens: partition → position, opaque and signed for everyone outside.
+"""Consistency tokens: partition → mark, opaque and signed for everyone outside.
 
 A token says "everything up to here". It is signed with the secret of its store, so that a made-up token, or one
-of another store, is told from a real one.
+of another store, is told from a real one. Its epochs tell a token of a lost future: see `Mark`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
 
-from actors.store.event_store import StoreInfo
+import msgspec
+
+from actors.store.event_store import Mark, Marks, StoreInfo
 
 _SIGNATURE_BYTES = 9
 
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(dict[int, dict[int, int]])
+
 
 class InvalidToken(Exception):
-    """The text is no token of this store."""
+    """The text is no token of this store, or it names events that the store no longer has."""
 
 
 class TokenCodec:
@@ -27,13 +31,18 @@ class TokenCodec:
     def __init__(self, info: StoreInfo) -> None:
         self._key = info.secret
 
-    def encode(self, positions: Mapping[int, int]) -> str:
-        """A token for these positions; partitions at 0 are left out."""
-        body = ".".join(f"{p:x}-{positions[p]:x}" for p in sorted(positions) if positions[p]).encode()
+    def encode(self, marks: Marks) -> str:
+        """A token for these marks; partitions at 0 are left out."""
+        # By epoch, because the partitions of one silo mostly share it.
+        by_epoch: dict[int, dict[int, int]] = {}
+        for partition, mark in marks.items():
+            if mark.position:
+                by_epoch.setdefault(mark.epoch, {})[partition] = mark.position
+        body = _encoder.encode(by_epoch)
         return base64.urlsafe_b64encode(self._sign(body) + body).rstrip(b"=").decode()
 
-    def decode(self, token: str) -> Mapping[int, int]:
-        """The positions in a token, by partition.
+    def decode(self, token: str) -> Marks:
+        """The marks in a token, by partition.
 
         Raises:
             InvalidToken: it was not written by this store.
@@ -45,8 +54,12 @@ class TokenCodec:
         signature, body = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
         if not hmac.compare_digest(signature, self._sign(body)):
             raise InvalidToken
-        pairs = (pair.split("-") for pair in body.decode().split(".") if pair)
-        return {int(partition, 16): int(position, 16) for partition, position in pairs}
+        by_epoch = _decoder.decode(body)
+        return {
+            partition: Mark(position, epoch)
+            for epoch, positions in by_epoch.items()
+            for partition, position in positions.items()
+        }
 
     def _sign(self, body: bytes) -> bytes:
         return hashlib.blake2b(body, key=self._key, digest_size=_SIGNATURE_BYTES).digest()

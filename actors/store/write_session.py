@@ -13,6 +13,7 @@ from actors.store.driver import DRIVER_ERRORS, told
 from actors.store.event_store import (
     CommandIdTaken,
     Deposed,
+    Marks,
     NewEvent,
     RecordedEvent,
     StoreUnavailable,
@@ -32,10 +33,11 @@ class PostgresWriteSession(WriteSession):
     error that is not known to have written nothing ends the session: the next one asks the log.
     """
 
-    def __init__(self, connection: asyncpg.Connection, epochs: Mapping[int, int], heads: Mapping[int, int]) -> None:
+    def __init__(self, connection: asyncpg.Connection, epochs: Mapping[int, int], heads: Marks) -> None:
         self._connection = connection
         self._epochs = dict(epochs)
-        self._heads = dict(heads)
+        self._heads = {partition: head.position for partition, head in heads.items()}
+        self._head_epochs = {partition: head.epoch for partition, head in heads.items()}
         self._owned = (list(self._epochs.keys()), list(self._epochs.values()))
         self.backend_pid = connection.get_server_pid()
 
@@ -48,6 +50,11 @@ class PostgresWriteSession(WriteSession):
     @override
     def heads(self) -> Mapping[int, int]:
         return self._heads
+
+    @property
+    @override
+    def head_epochs(self) -> Mapping[int, int]:
+        return self._head_epochs
 
     @override
     async def append(self, events: Sequence[NewEvent]) -> Sequence[int]:
@@ -62,6 +69,7 @@ class PostgresWriteSession(WriteSession):
             self._connection.terminate()
             raise Deposed("another session has taken a partition over")
         self._heads = heads
+        self._head_epochs.update((event.partition, self._epochs[event.partition]) for event in events)
         return positions
 
     @override

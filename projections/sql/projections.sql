@@ -18,15 +18,15 @@ UPDATE projections SET served = (version = $2) WHERE name = $1 AND served <> (ve
 DELETE FROM projections WHERE name = $1 AND version = $2;
 
 -- name: checkpoint
-SELECT partition, position FROM checkpoints WHERE name = $1 AND version = $2;
+SELECT partition, position, epoch FROM checkpoints WHERE name = $1 AND version = $2;
 
 -- name: served_checkpoint
 SELECT partition, position FROM checkpoints JOIN projections USING (name, version) WHERE name = $1 AND served;
 
 -- name: move_checkpoint
 -- Compare and set: counts fewer rows than asked when another copy of the projection was faster, in whatever partition.
-UPDATE checkpoints SET position = moved.after
-FROM unnest($3::integer[], $4::bigint[], $5::bigint[]) AS moved (partition, before, after)
+UPDATE checkpoints SET position = moved.after, epoch = moved.epoch
+FROM unnest($3::integer[], $4::bigint[], $5::bigint[], $6::bigint[]) AS moved (partition, before, after, epoch)
 WHERE name = $1 AND version = $2 AND checkpoints.partition = moved.partition AND position = moved.before;
 
 -- name: tell_readers

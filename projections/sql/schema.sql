@@ -18,6 +18,7 @@ CREATE TABLE checkpoints (
     version integer NOT NULL,
     partition integer NOT NULL,
     position bigint NOT NULL DEFAULT 0,
+    epoch bigint NOT NULL DEFAULT 0, -- of the event at that position
     PRIMARY KEY (name, version, partition),
     FOREIGN KEY (name, version) REFERENCES projections ON DELETE CASCADE
 ) WITH (fillfactor = 50);

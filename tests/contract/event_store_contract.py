@@ -175,7 +175,29 @@ class EventStoreContract:
         first = await own_all(store)
         second = await own_all(store)
 
-        assert second.epochs == {partition: epoch + 1 for partition, epoch in first.epochs.items()}
+        assert all(second.epochs[partition] > epoch for partition, epoch in first.epochs.items())
+
+    async def test_session_knows_the_epoch_of_the_last_event_whoever_wrote_it(self, store: EventStore) -> None:
+        first = await own_all(store)
+        await first.append([new("account-ada"), new("account-zoe")])
+        second = await own_all(store)
+        await second.append([new("account-ada", 2)])
+
+        heads = await store.marks(second.heads)
+
+        assert {partition: mark.epoch for partition, mark in heads.items()} == {
+            partition: epoch for partition, epoch in second.head_epochs.items() if epoch
+        }
+        assert heads[new("account-ada").partition].epoch == second.epochs[0]
+        assert heads[new("account-zoe").partition].epoch == first.epochs[0]
+
+    async def test_position_without_an_event_has_no_mark(self, store: EventStore) -> None:
+        session = await own_all(store)
+        await session.append([new()])
+        partition = new().partition
+
+        assert await store.marks({partition: 0}) == {}
+        assert await store.marks({partition: 2, 999: 1}) == {}
 
     async def test_new_owner_goes_on_where_the_log_is(self, store: EventStore) -> None:
         await (await own_all(store)).append(history("account-ada", 3))

@@ -37,6 +37,12 @@ class Log:
         self._written.set()
         return dict(await self.store.heads())
 
+    async def forget_last(self, key: str) -> None:
+        """Restore the log from a backup that had not the last event of the partition, which is one of `key`."""
+        heads = await self.store.heads()
+        self.store.restore({**heads, self.partition(key): heads[self.partition(key)] - 1})
+        self._versions[f"{self._category}-{key}"] -= 1
+
     async def open(self) -> EventStore:
         return self.store
 

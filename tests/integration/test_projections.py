@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from actors.store.event_store import Mark, positions_of
 from projections.errors import LostRace
 from projections.read_store import ReadStore
 from projections.runner import Lag
@@ -25,7 +26,7 @@ async def test_view_has_everything_up_to_the_position_that_was_waited_for(
         seen = await reader.get(ACCOUNTS, "ada")
 
     assert seen.value == AccountRow(id="ada", owner="Ada", balance=5)
-    assert seen.positions == positions
+    assert positions_of(seen.checkpoint) == positions
 
 
 async def test_waiting_for_what_does_not_come_ends_with_the_time_out(running: Running, reader: ViewReader) -> None:
@@ -42,7 +43,7 @@ async def test_row_that_does_not_exist_is_none_and_still_tells_how_far_the_view_
 
         seen = await reader.get(ACCOUNTS, "nobody")
 
-    assert (seen.value, seen.positions) == (None, positions)
+    assert (seen.value, positions_of(seen.checkpoint)) == (None, positions)
 
 
 async def test_row_goes_when_its_fold_says_so(log: Log, running: Running, reader: ViewReader) -> None:
@@ -115,12 +116,12 @@ async def test_copy_whose_row_another_copy_has_changed_from_another_partition_wr
     build = await slow.prepare(ACCOUNTS, log.store.info)
     start = await slow.checkpoint(build)
     row = AccountRow(id="shared", owner="Ada", balance=1)
-    await fast.commit(build, start, {0: 1}, {"shared": (None, row)})
+    await fast.commit(build, start, {0: Mark(1, 7)}, {"shared": (None, row)})
 
     with pytest.raises(LostRace):
-        await slow.commit(build, start, {1: 1}, {"shared": (None, row)})
+        await slow.commit(build, start, {1: Mark(1, 7)}, {"shared": (None, row)})
 
-    assert await slow.checkpoint(build) == {**start, 0: 1}
+    assert await slow.checkpoint(build) == {**start, 0: Mark(1, 7)}
     assert await balances_of_build(views_url) == [1]
     await slow.close()
     await fast.close()

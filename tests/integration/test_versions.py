@@ -127,11 +127,24 @@ async def test_log_that_was_restored_from_an_older_state_stops_its_views(
     log: Log, running: Running, reader: ViewReader
 ) -> None:
     await _build(log, running, reader)
-    del log.store._partitions[log.partition("ada")][-1]
+    await log.forget_last("ada")
     async with running() as runner:
         await becomes(runner, "failed")
 
-    assert "the log ends at 1" in (runner.status.error or "")
+    assert "restored from an older state" in (runner.status.error or "")
+
+
+async def test_log_that_was_restored_and_has_grown_again_stops_its_views(
+    log: Log, running: Running, reader: ViewReader
+) -> None:
+    await _build(log, running, reader)
+    await log.forget_last("ada")
+    await log.write(DEPOSITED, DEPOSITED)
+    async with running() as runner:
+        await becomes(runner, "failed")
+
+    assert "restored from an older state" in (runner.status.error or "")
+    assert await rows(reader) == AS_IT_WAS
 
 
 async def _build(log: Log, running: Running, reader: ViewReader) -> None:

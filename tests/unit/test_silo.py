@@ -81,7 +81,7 @@ async def test_command_that_is_already_true_writes_nothing_and_says_where_the_lo
     first, again = await send(silo, *(command("open", '{"owner": "Ada"}') for _ in range(2)))
 
     assert isinstance(first, Done)
-    assert again == Done(1, (), first.partition, first.position, False)
+    assert again == Done(1, (), first.partition, first.position, False, first.epoch)
     assert len(await store.read_stream("account-ada")) == 1
 
 
@@ -99,7 +99,7 @@ async def test_retry_gets_the_original_reply(silo: Silo, store: MemoryEventStore
     again = await one(silo, deposit)
 
     assert isinstance(first, Done)
-    assert again == Done(first.version, first.events, first.partition, first.position, True)
+    assert again == Done(first.version, first.events, first.partition, first.position, True, first.epoch)
     assert len(await store.read_stream("account-ada")) == 3
 
 
@@ -108,7 +108,7 @@ async def test_retry_in_the_same_batch_gets_the_original_reply(silo: Silo, store
     first, again = await send(silo, opening, opening)
 
     assert isinstance(first, Done)
-    assert again == Done(first.version, first.events, first.partition, first.position, True)
+    assert again == Done(first.version, first.events, first.partition, first.position, True, first.epoch)
     assert len(await store.read_stream("account-ada")) == 1
 
 
@@ -125,7 +125,7 @@ async def test_retry_after_the_actor_has_forgotten_the_command_gets_the_original
     again, beside = await send(silo, withdraw, neighbour)
 
     assert isinstance(first, Done)
-    assert again == Done(first.version, first.events, first.partition, first.position, True)
+    assert again == Done(first.version, first.events, first.partition, first.position, True, first.epoch)
     assert isinstance(beside, Done)
     assert not beside.replayed
     assert len(await store.read_stream("account-ada")) == 43
@@ -141,7 +141,7 @@ async def test_retry_that_would_now_be_rejected_gets_the_original_reply(silo: Si
     again = await one(silo, withdraw)
 
     assert isinstance(first, Done)
-    assert again == Done(first.version, first.events, first.partition, first.position, True)
+    assert again == Done(first.version, first.events, first.partition, first.position, True, first.epoch)
 
 
 @pytest.mark.parametrize("commands_between", [0, 40])

@@ -34,6 +34,10 @@ SELECT owned.partitions AS owned, events.partition, position, stream, version, t
 FROM owned LEFT JOIN events ON command_id = ANY($3::uuid[])
 ORDER BY command_id, ordinal;
 
+-- name: marks
+SELECT events.partition, events.position, events.epoch
+FROM unnest($1::integer[], $2::bigint[]) AS wanted (partition, position) JOIN events USING (partition, position);
+
 -- name: read_stream
 SELECT partition, position, stream, version, type, data, metadata, command_id, ordinal, command, epoch, recorded_at
 FROM events WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3;

@@ -13,12 +13,12 @@ SELECT pg_terminate_backend($1, $2);
 
 -- name: raise_epochs
 -- Waits for an append of the former owner that is under way, so that nothing slips in behind.
-UPDATE partitions SET epoch = epoch + 1, silo = $2, since = clock_timestamp()
+UPDATE partitions SET epoch = epoch + $3, silo = $2, since = clock_timestamp()
 WHERE partition = ANY($1)
 RETURNING partition, epoch;
 
 -- name: reclaim_epochs
-UPDATE partitions SET epoch = partitions.epoch + 1, silo = $3, since = clock_timestamp()
+UPDATE partitions SET epoch = partitions.epoch + $4, silo = $3, since = clock_timestamp()
 FROM unnest($1::integer[], $2::bigint[]) AS held (partition, epoch)
 WHERE partitions.partition = held.partition AND partitions.epoch = held.epoch
 RETURNING partitions.partition, partitions.epoch;
@@ -28,6 +28,9 @@ SELECT count(*) FROM partitions JOIN unnest($1::integer[], $2::bigint[]) AS held
   ON partitions.partition = held.partition AND partitions.epoch = held.epoch;
 
 -- name: heads
-SELECT partitions.partition,
-       coalesce((SELECT max(position) FROM events WHERE events.partition = partitions.partition), 0) AS position
-FROM partitions ORDER BY partition;
+SELECT partitions.partition, coalesce(head.position, 0) AS position, coalesce(head.epoch, 0) AS epoch
+FROM partitions LEFT JOIN LATERAL (
+    SELECT events.position, events.epoch FROM events
+    WHERE events.partition = partitions.partition ORDER BY events.position DESC LIMIT 1
+) AS head ON true
+ORDER BY partitions.partition;
