@@ -16,6 +16,13 @@ class Open(Command):
     note: str = ""
 
 
+class Found(Command):
+    """Open an account with something in it: two events."""
+
+    owner: str
+    amount: int
+
+
 class Deposit(Command):
     amount: int
 
@@ -36,7 +43,7 @@ class Audit(Command):
     """Has a bug, to see what becomes of its neighbours."""
 
 
-AccountCommand = Open | Deposit | Withdraw | Weigh | Audit
+AccountCommand = Open | Found | Deposit | Withdraw | Weigh | Audit
 
 
 class Opened(Event):
@@ -74,6 +81,13 @@ class NotOpen(Rejection):
         return "the account is not open"
 
 
+class AlreadyOpen(Rejection):
+    code: ClassVar[str] = "account-already-open"
+
+    def __str__(self) -> str:
+        return "the account is open already"
+
+
 class InsufficientFunds(Rejection):
     code: ClassVar[str] = "account-insufficient-funds"
 
@@ -87,6 +101,10 @@ def decide(command: AccountCommand, account: Account) -> Sequence[AccountEvent]:
             raise ZeroDivisionError("a bug")
         case Open():
             return [] if account.owner else [Opened(owner=command.owner)]
+        case Found() if account.owner is None:
+            return [Opened(owner=command.owner), Deposited(amount=command.amount)]
+        case Found():
+            raise AlreadyOpen
         case _ if account.owner is None:
             raise NotOpen
         case Deposit():
@@ -121,6 +139,13 @@ ACCOUNT: Decider[AccountCommand, AccountEvent, Account] = Decider(
     initial=Account(),
     decide=decide,
     evolve=evolve,
-    command_types={"open": Open, "deposit": Deposit, "withdraw": Withdraw, "weigh": Weigh, "audit": Audit},
+    command_types={
+        "open": Open,
+        "found": Found,
+        "deposit": Deposit,
+        "withdraw": Withdraw,
+        "weigh": Weigh,
+        "audit": Audit,
+    },
     event_types={"Opened": Opened, "Deposited": Deposited, "Withdrawn": Withdrawn, "Weighed": Weighed},
 )

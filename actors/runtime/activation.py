@@ -52,7 +52,7 @@ class Activation(Generic[W]):
             UnreadableEvent: a release that knows more wrote one of them.
         """
         for recorded in history:
-            self.state = self.decider.evolve(self.state, self._read(recorded))
+            self.state = self.decider.evolve(self.state, self.read(recorded))
             self.version = recorded.version
             self._remember(recorded.command_id)
 
@@ -72,7 +72,8 @@ class Activation(Generic[W]):
         """Whether one of the latest commands had this id."""
         return command_id in self._recent
 
-    def _read(self, recorded: RecordedEvent) -> Event:
+    def read(self, recorded: RecordedEvent) -> Event:
+        """An event of this actor as the log has it. Raises `UnreadableEvent`."""
         where = f"{recorded.type} at version {recorded.version} of {self.stream}"
         model = self.decider.event_types.get(recorded.type)
         if model is None:

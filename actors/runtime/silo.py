@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 
 from actors.domain.decider import AnyDecider
 from actors.runtime.delivery import Batch, Delivery, Entry
@@ -68,14 +69,16 @@ class Silo:
     ) -> None:
         limits = limits or SiloLimits()
         self.name = f"silo/{index}"
+        # Two copies of one silo have one name; what they write must tell them apart.
+        self.writer = f"{self.name}#{token_hex(4)}"
         self._silos = silos
         self._most_commands = limits.commands
         self._now = now
         self._started_at = now()
-        self._ownership = Ownership(self.name, lambda partitions: range(index, partitions, silos), open_store)
+        self._ownership = Ownership(self.writer, lambda partitions: range(index, partitions, silos), open_store)
         self._journal = Journal(self._deliver, self._announce)
         by_category = {decider.category: decider for decider in deciders}
-        self._mailboxes = Mailboxes(self.name, by_category, self._ownership, self._journal, limits.activations)
+        self._mailboxes = Mailboxes(self.writer, by_category, self._ownership, self._journal, limits.activations)
         self._queued = 0
         self._quiet = asyncio.Event()
         self._quiet.set()

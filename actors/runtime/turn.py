@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import msgspec
 from pydantic import ValidationError
 
-from actors.domain.decider import Command, Event, Rejection
+from actors.domain.decider import AnyDecider, Command, Event, Rejection
 from actors.runtime.activation import Activation
 from actors.runtime.wire import CommandEnvelope, Done, EventOut, Failed, Invalid, Mismatch, Outcome, Refused, Reused
 from actors.store.event_store import NewEvent, RecordedEvent
 
 _json = msgspec.json.Encoder()
+_command_text = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Turn(NamedTuple):
@@ -68,6 +69,24 @@ def text_of(name: str, command: Command) -> str:
     command of a retry.
     """
     return f'{{"{name}":{command.model_dump_json(exclude_defaults=True)}}}'
+
+
+class UnreadableCommand(Exception):
+    """The log holds a command that this release cannot read."""
+
+
+def read_command(decider: AnyDecider, text: str) -> Command:
+    """The command that `text_of` wrote.
+
+    Raises:
+        UnreadableCommand: it is of a release that knows another one.
+    """
+    try:
+        ((name, fields),) = _command_text.decode(text).items()
+        command: Command = decider.command_types[name].model_validate_json(bytes(fields))
+    except (msgspec.MsgspecError, KeyError, ValueError) as exc:
+        raise UnreadableCommand(f"this release cannot read the command {text}") from exc
+    return command
 
 
 def recall(activation: Activation[Any], envelope: CommandEnvelope, written: Sequence[RecordedEvent]) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -23,6 +23,13 @@ from actors.store.event_store import (
     WriteSession,
     next_epoch_step,
 )
+from actors.store.log_scan import LogScan, Order
+
+_SORT_KEYS: Mapping[Order, Callable[[RecordedEvent], tuple[int | str | UUID, int]]] = {
+    Order.POSITION: lambda event: (event.partition, event.position),
+    Order.STREAM: lambda event: (event.stream, event.version),
+    Order.COMMAND: lambda event: (event.command_id, event.ordinal),
+}
 
 
 class MemoryEventStore(EventStore):
@@ -89,6 +96,11 @@ class MemoryEventStore(EventStore):
     @override
     async def close(self) -> None: ...
 
+    def scan(self) -> MemoryLogScan:
+        """The log as it is now."""
+        events = [event for partition in self._partitions for event in partition]
+        return MemoryLogScan(events, dict(enumerate(self._epochs)))
+
     def owns(self, epochs: Mapping[int, int]) -> bool:
         """Whether nobody has taken over since."""
         return all(self._epochs[partition] == epoch for partition, epoch in epochs.items())
@@ -142,6 +154,34 @@ class MemoryEventStore(EventStore):
             if event.version != version + 1:
                 raise VersionTaken(f"{event.stream} is at version {version}")
             versions[event.stream] = event.version
+
+
+class MemoryLogScan(LogScan):
+    """The events of one moment."""
+
+    def __init__(self, events: Sequence[RecordedEvent], epochs: Mapping[int, int]) -> None:
+        self._events = events
+        self._epochs = epochs
+
+    @property
+    @override
+    def partitions(self) -> int:
+        return len(self._epochs)
+
+    @property
+    @override
+    def epochs(self) -> Mapping[int, int]:
+        return self._epochs
+
+    @property
+    @override
+    def length(self) -> int:
+        return len(self._events)
+
+    @override
+    async def events(self, order: Order) -> AsyncIterator[RecordedEvent]:
+        for event in sorted(self._events, key=_SORT_KEYS[order]):
+            yield event if order is not Order.COMMAND else event._replace(data="", metadata="", command=None)
 
 
 class MemoryWriteSession(WriteSession):

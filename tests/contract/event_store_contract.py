@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -14,11 +15,13 @@ from actors.store.event_store import (
     Deposed,
     EventStore,
     NewEvent,
+    RecordedEvent,
     Unstorable,
     VersionTaken,
     WriteSession,
     partition_of,
 )
+from actors.store.log_scan import LogScan, Order
 
 PARTITIONS = 4
 
@@ -48,6 +51,23 @@ def history(stream: str, length: int) -> list[NewEvent]:
     return [new(stream, version) for version in range(1, length + 1)]
 
 
+TWICE = {"account-ada": UUID(int=2), "account-bob": UUID(int=1)}
+
+Scan = Callable[[], AbstractAsyncContextManager[LogScan]]
+
+
+def _place(event: RecordedEvent) -> object:
+    return (event.partition, event.position)
+
+
+def _version(event: RecordedEvent) -> object:
+    return (event.stream, event.version)
+
+
+def _command(event: RecordedEvent) -> object:
+    return (event.command_id, event.ordinal)
+
+
 async def own_all(store: EventStore, silo: str = "silo/0") -> WriteSession:
     return await store.take_over(silo, range(PARTITIONS))
 
@@ -58,7 +78,7 @@ async def whole_log(store: EventStore) -> Sequence[str]:
 
 
 class EventStoreContract:
-    """Inherit and give a `store` fixture of `PARTITIONS` partitions."""
+    """Inherit and give a `store` fixture of `PARTITIONS` partitions, and a `scan` fixture that scans that store."""
 
     async def test_appended_event_is_read_back_as_it_was_written(self, store: EventStore) -> None:
         session = await own_all(store)
@@ -232,6 +252,28 @@ class EventStoreContract:
 
         assert await even.prove() == {}
         assert await odd.prove() == {}
+
+    @pytest.mark.parametrize(
+        ("order", "first"), [(Order.POSITION, _place), (Order.STREAM, _version), (Order.COMMAND, _command)]
+    )
+    async def test_whole_log_is_scanned_in_an_order(
+        self, store: EventStore, scan: Scan, order: Order, first: Callable[[RecordedEvent], object]
+    ) -> None:
+        session = await own_all(store)
+        for stream in ("account-ada", "account-bob"):
+            await session.append(history(stream, 3))
+            await session.append([new(stream, 3 + n, command_id=TWICE[stream], ordinal=n - 1) for n in (1, 2)])
+
+        async with scan() as log:
+            await session.append([new("account-cleo")])
+            events = [event async for event in log.events(order)]
+
+        written = await store.read_partitions(dict.fromkeys(range(PARTITIONS), 0), limit=100)
+        expected = [event for event in written if event.key != "cleo"]
+        assert (log.partitions, log.length, log.epochs) == (PARTITIONS, 10, session.epochs)
+        assert [first(event) for event in events] == sorted(first(event) for event in expected)  # type: ignore[type-var]
+        if order is not Order.COMMAND:
+            assert sorted(events) == sorted(expected)
 
     async def test_reader_beside_a_writer_never_sees_a_gap(self, store: EventStore) -> None:
         session = await own_all(store)

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors.store.postgres import PostgresEventStore
-from tests.contract.event_store_contract import PARTITIONS, EventStoreContract
+from actors.store.postgres_scan import scan_log
+from tests.contract.event_store_contract import PARTITIONS, EventStoreContract, Scan
 
 
 class TestPostgresEventStore(EventStoreContract):
@@ -14,3 +15,7 @@ class TestPostgresEventStore(EventStoreContract):
         store = await PostgresEventStore.open(events_url, partitions=PARTITIONS)
         yield store
         await store.close()
+
+    @pytest.fixture
+    def scan(self, events_url: str) -> Scan:
+        return lambda: scan_log(events_url)

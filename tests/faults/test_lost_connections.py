@@ -38,8 +38,8 @@ async def test_connection_of_the_silo_killed_again_and_again(server: EmbeddedPos
         while killed < 10:
             before = len(history.done)
             killed += await connection.fetchval(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1",
-                "rayleans silo/0",
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE $1",
+                "rayleans silo/0#%",
             )
             await history.grown_by(100, since=before)
         await connection.close()
