@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from gateway.cli import importing, service, token
+from gateway.cli import importing, service, token, verify
 
 app = typer.Typer(
     name="rayleans",
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.add_typer(service.commands)
 app.add_typer(token.commands)
 app.add_typer(importing.commands)
+app.add_typer(verify.commands, name="verify")
 
 
 def main() -> None:
