@@ -34,7 +34,7 @@ async def log() -> Log:
                 ]
             )
         )
-    return list(await store.read_partitions({0: 0}, limit=100))
+    return [event._replace(epoch=1) for event in await store.read_partitions({0: 0}, limit=100)]
 
 
 async def audit(log: Log, *, epoch: int = 1, decisions: bool = True) -> list[Finding]:
