@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import quantiles
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 
@@ -62,27 +64,31 @@ class Report:
     settings: Mapping[str, Any]
     figures: Sequence[Figure]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> str:
         """One object for programs."""
-        return {
-            "bench": self.bench,
-            "settings": dict(self.settings),
-            "figures": [figure.as_json() for figure in self.figures],
-        }
+        figures = [figure.as_json() for figure in self.figures]
+        return json.dumps({"bench": self.bench, "settings": dict(self.settings), "figures": figures})
 
     def as_table(self) -> Table:
         """A table for people."""
         title = f"{self.bench}: " + ", ".join(f"{name} {value}" for name, value in self.settings.items())
-        table = Table("what", "per s", "p50 ms", "p90 ms", "p99 ms", "slowest ms", "of raw", "target", title=title)
+        table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
+        for column in ("what", "per s", "of raw", "p50 ms", "p99 ms", "target"):
+            table.add_column(column, justify="left" if column in ("what", "target") else "right", no_wrap=True)
         for figure in self.figures:
-            timed = figure.latencies
-            times = [""] * 4 if timed is None else [f"{getattr(timed, name):.1f}" for name in Latencies.__slots__]
-            more = "".join(f"\n{name} {value:,.6g}" for name, value in figure.more.items())
-            table.add_row(
-                figure.name + more,
-                "" if figure.per_s is None else f"{figure.per_s:,.0f}",
-                *times,
-                "" if figure.of_raw is None else f"{figure.of_raw:.0%}",
-                figure.target,
-            )
+            table.add_row(*_cells(figure))
+            for name, value in figure.more.items():
+                table.add_row(f"  {name}", f"{value:,.6g}")
         return table
+
+
+def _cells(figure: Figure) -> Sequence[str]:
+    timed = figure.latencies
+    return (
+        figure.name,
+        "" if figure.per_s is None else f"{figure.per_s:,.0f}",
+        "" if figure.of_raw is None else f"{figure.of_raw:.0%}",
+        "" if timed is None else f"{timed.p50_ms:.1f}",
+        "" if timed is None else f"{timed.p99_ms:.1f}",
+        figure.target,
+    )

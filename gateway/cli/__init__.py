@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from gateway.cli import importing, service, token, verify
+from gateway.cli import bench, importing, service, token, verify
 
 app = typer.Typer(
     name="rayleans",
@@ -23,6 +23,7 @@ app.add_typer(service.commands)
 app.add_typer(token.commands)
 app.add_typer(importing.commands)
 app.add_typer(verify.commands, name="verify")
+app.add_typer(bench.commands, name="bench")
 
 
 def main() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Coroutine, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NoReturn, TypeVar
 
 import typer
+import uvloop
 from rich.console import Console
 from rich.table import Table
 
@@ -59,7 +59,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     from gateway.ray_actors import ServiceRunning
 
     try:
-        return asyncio.run(work)
+        return uvloop.run(work)
     except (
         *(CommandLineError, DataDirError, DomainError, EmbeddedError, LocalKeyError, ServiceRunning, SettingsError),
         Unavailable,

@@ -1,0 +1,57 @@
+"""Benchmarks: each starts a service of its own, and measures what the database alone can do in the same run."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gateway.bench.report import Report
+from gateway.cli.output import messages, run
+
+commands = typer.Typer(
+    name="bench",
+    help="Measure this machine: what the service does, beside what its database alone does.",
+    no_args_is_help=True,
+)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
+
+
+class Switch(StrEnum):
+    """Whether something runs."""
+
+    ON = "on"
+    OFF = "off"
+
+
+@commands.command(name="commands")
+def commands_(
+    customers: Annotated[int, typer.Option(min=1, help="Customers that the commands go to in turn.")] = 10_000,
+    count: Annotated[int, typer.Option("--commands", min=1, help="After the customers are registered.")] = 200_000,
+    concurrency: Annotated[int, typer.Option(min=1, help="Commands under way at once.")] = 1_024,
+    projections: Annotated[Switch, typer.Option(help="Whether the standard views follow.")] = Switch.OFF,
+    as_json: JsonOption = False,
+) -> None:
+    """Durable commands a second through Python references, and how long one takes.
+
+    Examples:
+      rayleans bench commands
+
+      rayleans bench commands --customers 1000 --concurrency 64 --json
+    """
+    from gateway.bench.commands import CommandLoad, bench_commands
+
+    load = CommandLoad(customers, count, concurrency, projections is Switch.ON)
+    _show(bench_commands(load, messages.print), as_json)
+
+
+def _show(work: Coroutine[Any, Any, Report], as_json: bool) -> None:
+    report = run(work)
+    if as_json:
+        typer.echo(report.as_json())
+    else:
+        Console(highlight=False).print(report.as_table())
