@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 from litestar import Request, post
@@ -24,6 +24,7 @@ from actors.domain.actor_id import KEY_PATTERN
 from actors.domain.domain import Domain
 from actors.errors import ActorsError, Unavailable
 from actors.runtime.client import CommandSender
+from actors.runtime.command_id import new_command_id
 from actors.runtime.wire import CommandEnvelope
 from gateway.auth import Scope, caller_of
 from gateway.commands import DEFAULT_WAIT_S, Reply, reply_to
@@ -160,7 +161,7 @@ class Batch:
             key=parsed.id,
             command=parsed.command,
             data=command.model_dump_json(exclude_defaults=True),
-            command_id=parsed.command_id or uuid4(),
+            command_id=parsed.command_id or new_command_id(),
             expected_version=parsed.expected_version,
             deadline=0,
             by=self._by,

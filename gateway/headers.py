@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid5
 
 from litestar.connection import ASGIConnection
 
+from actors.runtime.command_id import new_command_id
 from gateway.problems import BadRequest
 
 LONGEST_WAIT_S = 60.0
@@ -27,7 +28,7 @@ def command_id_of(connection: Connection, subject: str) -> UUID:
     """
     key = connection.headers.get("Idempotency-Key")
     if key is None:
-        return uuid4()
+        return new_command_id()
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
     if _PRINTABLE.fullmatch(key) is None:

@@ -14,7 +14,7 @@ import msgspec
 from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_delay, wait_fixed
 
 from actors.domain.domain import load_domain
-from actors.process import end_process_with
+from actors.process import collect_garbage_rarely, end_process_with
 from actors.ray_settings import NAMESPACE, pin_ray_settings
 from actors.runtime.client import Client
 from actors.runtime.ray_actors import RayTransport, join_ray
@@ -64,6 +64,7 @@ class GatewayActor:
     """A gateway in a Ray actor, with a socket of its own."""
 
     def __init__(self, config: bytes) -> None:
+        collect_garbage_rarely()
         settings = msgspec.msgpack.decode(config, type=GatewayConfig)
         domain = load_domain(settings.domain)
         self._reader = ViewReader(settings.views_url, projections_of(domain))

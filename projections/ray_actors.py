@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from actors.domain.domain import load_domain
-from actors.process import end_process_with
+from actors.process import collect_garbage_rarely, end_process_with
 from actors.ray_settings import NAMESPACE, pin_ray_settings
 from actors.store.postgres import PostgresEventStore
 from projections.projection import projections_of
@@ -52,6 +52,7 @@ class ProjectionActor:
     """A projection in a Ray actor. Two copies at once do no harm: the checkpoint lets one of them win."""
 
     def __init__(self, config: bytes) -> None:
+        collect_garbage_rarely()
         settings = msgspec.msgpack.decode(config, type=ProjectionConfig)
         (projection,) = (each for each in projections_of(load_domain(settings.domain)) if each.name == settings.name)
         self._runner = ProjectionRunner(

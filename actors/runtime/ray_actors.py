@@ -14,7 +14,7 @@ import msgspec
 
 from actors.domain.domain import load_domain
 from actors.errors import Unavailable
-from actors.process import end_process_with
+from actors.process import collect_garbage_rarely, end_process_with
 from actors.ray_settings import NAMESPACE, pin_ray_settings
 from actors.runtime.client import Client
 from actors.runtime.lane import Lost, NotSent
@@ -57,6 +57,7 @@ class SiloActor:
     """
 
     def __init__(self, config: bytes) -> None:
+        collect_garbage_rarely()
         settings = msgspec.msgpack.decode(config, type=SiloConfig)
         self._silo = Silo(
             settings.index,

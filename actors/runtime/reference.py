@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from actors.domain.actor_id import check_key
 from actors.domain.decider import Command, Decider, Event
 from actors.runtime.client import CommandSender
+from actors.runtime.command_id import new_command_id
 from actors.runtime.wire import CommandEnvelope, Done
 from actors.store.token import TokenCodec
 
@@ -86,7 +87,7 @@ class ActorRef(Generic[C, E]):
             key=self.key,
             command=self._decider.name_of(command),
             data=command.model_dump_json(exclude_defaults=True),
-            command_id=command_id or uuid4(),
+            command_id=command_id or new_command_id(),
             expected_version=expected_version,
             deadline=time.time() + timeout,
             by=self._by,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Coroutine
 from enum import StrEnum
 from typing import Annotated, Any
@@ -13,10 +14,11 @@ from gateway.bench.report import Report
 from gateway.cli.output import messages, run
 
 commands = typer.Typer(
-    name="bench",
     help="Measure this machine: what the service does, beside what its database alone does.",
     no_args_is_help=True,
 )
+
+WIDTH = 120
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 
@@ -54,4 +56,4 @@ def _show(work: Coroutine[Any, Any, Report], as_json: bool) -> None:
     if as_json:
         typer.echo(report.as_json())
     else:
-        Console(highlight=False).print(report.as_table())
+        Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(report.as_table())
