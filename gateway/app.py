@@ -18,7 +18,7 @@ from litestar.types import Scope as AsgiScope
 
 from actors.domain.domain import Domain
 from actors.runtime.client import CommandSender
-from gateway.auth import Guard, RememberingVerifier, Scope, Verifier, refuse_open_routes
+from gateway.auth import Guard, Scope, refuse_open_routes
 from gateway.batch import batch_route
 from gateway.commands import command_routes, component_name
 from gateway.customer_routes import customer_order_routes, customer_routes
@@ -26,6 +26,7 @@ from gateway.operations import operation_routes
 from gateway.order_routes import order_routes, sales_routes
 from gateway.problems import answer
 from gateway.request_id import REQUEST_ID_HEADER, request_id_of
+from gateway.token_verifier import Verifier
 from gateway.view_answers import ViewAnswers
 from gateway.view_routes import view_routes
 from projections.customer_orders import CUSTOMER_ORDERS
@@ -59,7 +60,7 @@ def create_app(domain: Domain, sender: CommandSender, reader: ViewReader, verifi
             *operation_routes(sender, reader),
             describe_api,
         ],
-        guards=[Guard(RememberingVerifier(verifier))],
+        guards=[Guard(verifier)],
         exception_handlers={HTTPException: answer, Exception: answer},
         before_send=[_name_request],
         request_max_body_size=LARGEST_BODY,

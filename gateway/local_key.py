@@ -10,9 +10,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.hazmat.primitives.serialization import load_pem_private_key as load_pem
+from cryptography.hazmat.primitives.serialization import load_pem_public_key as load_public_pem
+from jwt.algorithms import OKPAlgorithm
+
+from gateway.token_verifier import TokenVerifier, Unauthenticated, Verifier
 
 ISSUER = AUDIENCE = "rayleans"
 ALGORITHM = "EdDSA"
@@ -72,6 +76,25 @@ class LocalKey:
             "jti": str(uuid4()),
         }
         return jwt.encode(claims, self._private, algorithm=ALGORITHM, headers={"typ": "at+jwt"})
+
+
+class LocalKeys:
+    """The one key of a service that signs its own tokens."""
+
+    def __init__(self, public_pem: bytes) -> None:
+        public = load_public_pem(public_pem)
+        assert isinstance(public, Ed25519PublicKey), "a local key is of this kind"  # noqa: S101
+        self._key = jwt.PyJWK(OKPAlgorithm.to_jwk(public, as_dict=True), ALGORITHM)
+
+    async def find(self, kid: str, algorithm: str) -> jwt.PyJWK:
+        if kid or algorithm != ALGORITHM:
+            raise Unauthenticated("the key that signed the token is not known")
+        return self._key
+
+
+def local_verifier(public_pem: bytes) -> Verifier:
+    """Accepts tokens of the local key only, however long they live."""
+    return TokenVerifier(LocalKeys(public_pem), ISSUER, AUDIENCE)
 
 
 def write_secret(path: Path, content: bytes) -> None:

@@ -24,8 +24,9 @@ from actors.errors import (
     WrongExpectedVersion,
 )
 from actors.store.token import InvalidToken
-from gateway.auth import InsufficientScope, Unauthenticated
+from gateway.auth import InsufficientScope
 from gateway.request_id import request_id_of
+from gateway.token_verifier import Unauthenticated
 from projections.errors import InvalidCursor, InvalidQuery, ViewsUnavailable
 
 log = logging.getLogger(__name__)

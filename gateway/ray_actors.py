@@ -19,8 +19,10 @@ from actors.ray_settings import NAMESPACE, pin_ray_settings
 from actors.runtime.client import Client
 from actors.runtime.ray_actors import RayTransport, join_ray
 from gateway.app import create_app
-from gateway.auth import JwksVerifier, LocalVerifier, Verifier
+from gateway.jwks import provider_verifier
+from gateway.local_key import local_verifier
 from gateway.server import HttpServer
+from gateway.token_verifier import Verifier
 from projections.projection import projections_of
 from projections.views import ViewReader
 
@@ -207,5 +209,5 @@ def _own_signals() -> Iterator[None]:
 
 def _verifier(settings: GatewayConfig) -> Verifier:
     if settings.public_pem is not None:
-        return LocalVerifier(settings.public_pem)
-    return JwksVerifier(settings.jwks_url or "", settings.issuer or "", settings.audience or "")
+        return local_verifier(settings.public_pem)
+    return provider_verifier(settings.jwks_url or "", settings.issuer or "", settings.audience or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -41,10 +42,18 @@ def check(settings: Settings) -> None:
     """Refuse settings that would half work.
 
     Raises:
-        SettingsError: one of two databases, or one of three identity settings, is missing.
+        SettingsError: one of two databases, or one of three identity settings, is missing, or anybody on the way
+            could change the keys of the identity provider.
     """
     if (settings.events_url is None) != (settings.views_url is None):
         raise SettingsError("set both RAYLEANS_EVENTS_URL and RAYLEANS_VIEWS_URL, or neither for an embedded server")
     identity = (settings.auth_jwks_url, settings.auth_issuer, settings.auth_audience)
     if any(identity) and not all(identity):
         raise SettingsError("set RAYLEANS_AUTH_JWKS_URL, RAYLEANS_AUTH_ISSUER and RAYLEANS_AUTH_AUDIENCE together")
+    if settings.auth_jwks_url is not None and not _is_safe(settings.auth_jwks_url):
+        raise SettingsError("RAYLEANS_AUTH_JWKS_URL must be https://…, or http:// of this machine")
+
+
+def _is_safe(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"})

@@ -18,8 +18,8 @@ from actors.runtime.silo import Silo
 from actors.store.event_store import EventStore
 from actors.store.memory import MemoryEventStore
 from gateway.app import create_app
-from gateway.auth import TOKEN_SCOPES, LocalVerifier
-from gateway.local_key import LocalKey
+from gateway.auth import TOKEN_SCOPES
+from gateway.local_key import LocalKey, local_verifier
 from gateway.server import HttpServer
 from projections.projection import projections_of
 from projections.read_store import ReadStore
@@ -59,7 +59,7 @@ async def running_service(domain: Domain, views_url: str, data: Path) -> AsyncIt
         stack.push_async_callback(reader.close)
         key = LocalKey.make_or_load(data)
         port = _free_port()
-        server = HttpServer(create_app(domain, client, reader, LocalVerifier(key.public_pem)), "127.0.0.1", port)
+        server = HttpServer(create_app(domain, client, reader, local_verifier(key.public_pem)), "127.0.0.1", port)
         server.start()
         stack.push_async_callback(server.stop)
         token = key.mint("bob", TOKEN_SCOPES, timedelta(minutes=5))
