@@ -1,64 +1,135 @@
-"""What clients saw, held against what is in the log."""
+"""What clients saw of one run, and the faults that they lived through."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from uuid import UUID
 
-from actors.runtime.wire import Done
-from actors.store.event_store import EventStore, RecordedEvent
+from actors.errors import (
+    ActorsError,
+    CommandFailed,
+    InvalidCommand,
+    OutcomeUnknown,
+    Overloaded,
+    Rejected,
+    Unavailable,
+    WrongExpectedVersion,
+)
+from actors.runtime.wire import CommandEnvelope, Done
+from actors.store.event_store import stream_name
+
+Submit = Callable[[CommandEnvelope], Awaitable[Done]]
+
+# "Nothing was written", and the state of the actor had no part in it.
+FAILED = (CommandFailed, InvalidCommand, Overloaded, Unavailable)
+
+
+@dataclass(slots=True, eq=False)
+class Operation:
+    """One command of one client. Times are of the monotonic clock of this process, in seconds.
+
+    Attributes:
+        outcome: what came back; None while nothing has.
+        ended: when; infinite until then, and for an outcome that stayed unknown: it may be done at any later time.
+    """
+
+    envelope: CommandEnvelope
+    began: float
+    ended: float = float("inf")
+    outcome: Done | ActorsError | None = None
+
+    @property
+    def stream(self) -> str:
+        return stream_name(self.envelope.category, self.envelope.key)
+
+    @property
+    def done(self) -> Done | None:
+        return self.outcome if isinstance(self.outcome, Done) else None
+
+    @property
+    def refused(self) -> bool:
+        """Whether the state of the actor forbade it."""
+        return isinstance(self.outcome, Rejected | WrongExpectedVersion)
+
+
+@dataclass(slots=True, eq=False)
+class Fault:
+    """Something bad, from when to when."""
+
+    name: str
+    began: float
+    healed: float = float("inf")
 
 
 @dataclass
 class History:
-    """The commands of one run: what was acknowledged, refused, or is not known."""
+    """The operations of one run, in the order in which they began, and its faults."""
 
-    done: dict[UUID, Done] = field(default_factory=dict)
-    refused: set[UUID] = field(default_factory=set)
-    unknown: set[UUID] = field(default_factory=set)
+    operations: list[Operation] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
     _grown: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def add(self, command_id: UUID, done: Done) -> None:
-        """One more command was acknowledged."""
-        self.done[command_id] = done
+    async def send(self, submit: Submit, envelope: CommandEnvelope) -> Operation:
+        """Send a command, and keep what came of it."""
+        operation = Operation(envelope, time.monotonic())
+        self.operations.append(operation)
+        try:
+            operation.outcome = await submit(envelope)
+        except ActorsError as exc:
+            operation.outcome = exc
+        if not isinstance(operation.outcome, OutcomeUnknown):
+            operation.ended = time.monotonic()
         self._grown.set()
+        return operation
 
-    async def grown_by(self, commands: int, *, since: int) -> None:
-        """Wait until so many more commands than `since` are acknowledged."""
-        while len(self.done) < since + commands:
+    @property
+    def acknowledged(self) -> int:
+        return sum(operation.done is not None for operation in self.operations)
+
+    @property
+    def unknown(self) -> int:
+        return sum(isinstance(operation.outcome, OutcomeUnknown) for operation in self.operations)
+
+    async def more(self, commands: int) -> None:
+        """Wait until so many more commands that begin from now on are acknowledged."""
+        known = len(self.operations)
+        while sum(operation.done is not None for operation in self.operations[known:]) < commands:
             self._grown.clear()
             await self._grown.wait()
 
-    async def check(self, store: EventStore) -> None:
-        """Every promise about single commands, for the whole log.
+    @contextmanager
+    def fault(self, name: str) -> Iterator[Fault]:
+        """Something bad happens inside the block, and is over with it."""
+        fault = Fault(name, time.monotonic())
+        self.faults.append(fault)
+        yield fault
+        fault.healed = time.monotonic()
 
-        Nothing acknowledged is lost, nothing is applied twice, what was refused wrote nothing, positions and
-        versions have no gaps, epochs never go back, and an epoch has one writer.
-        """
-        log = await store.read_partitions(dict.fromkeys(range(store.info.partitions), 0), limit=1_000_000)
-        by_command: dict[UUID, list[RecordedEvent]] = defaultdict(list)
-        for event in log:
-            by_command[event.command_id].append(event)
-        for command_id, done in self.done.items():
-            written = by_command.get(command_id, [])
-            assert [event.version for event in written] == [event.version for event in done.events], command_id
-            assert [event.data for event in written] == [event.data for event in done.events], command_id
-        assert not self.refused & by_command.keys()
-        assert set(by_command) <= self.done.keys() | self.unknown
-        _check_order(log)
+    def recovery_s(self, fault: Fault) -> float:
+        """From the end of a fault to the first command that was acknowledged after it."""
+        after = [each.ended for each in self.operations if each.done is not None and each.ended >= fault.healed]
+        return min(after, default=float("inf")) - fault.healed
+
+    def overlapping(self, fault: Fault) -> int:
+        """How many operations were under way at some time of a fault."""
+        return sum(each.began <= fault.healed and each.ended >= fault.began for each in self.operations)
 
 
-def _check_order(log: Sequence[RecordedEvent]) -> None:
-    position: dict[int, int] = defaultdict(int)
-    epoch: dict[int, int] = defaultdict(int)
-    version: dict[str, int] = defaultdict(int)
-    for event in log:
-        assert event.position == position[event.partition] + 1
-        assert event.version == version[event.stream] + 1
-        assert event.epoch >= epoch[event.partition]
-        position[event.partition] += 1
-        version[event.stream] += 1
-        epoch[event.partition] = event.epoch
+@asynccontextmanager
+async def callers(call: Callable[[int], Awaitable[object]], number: int) -> AsyncIterator[None]:
+    """So many callers that repeat `call` until the block ends, and then finish what they have begun."""
+    stop = asyncio.Event()
+
+    async def repeat(caller: int) -> None:
+        while not stop.is_set():
+            await call(caller)
+
+    working = [asyncio.create_task(repeat(caller)) for caller in range(number)]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*working)

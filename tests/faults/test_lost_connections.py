@@ -3,83 +3,130 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Iterator
 
 import asyncpg
+import psutil
 import pytest
 
-from actors.errors import OutcomeUnknown, Unavailable
-from actors.runtime.client import Client
 from actors.store.embedded import EmbeddedPostgres
-from actors.store.postgres import PostgresEventStore
-from tests.account import ACCOUNT
-from tests.faults.history import History
-from tests.in_process import LocalTransport, command, running_silos
+from actors.store.postmaster import processes_of
+from tests.faults.bank import postgres_bank
+from tests.faults.checker import check_recovery
+from tests.faults.proxy import postgres_proxy
 
-CALLERS = 30
-PATIENCE_S = 20.0
+OF_SILO = "FROM pg_stat_activity WHERE application_name LIKE 'rayleans silo/0#%'"
+PUT_OUT_SILO = f"SELECT pg_terminate_backend(pid) {OF_SILO}"
+BACKEND_OF_SILO = f"SELECT pid {OF_SILO}"
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL that the test may stop."""
-    server = EmbeddedPostgres(tmp_path)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL that the tests may stop."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("faults"))
     server.start()
     yield server
     server.stop()
 
 
-async def test_connection_of_the_silo_killed_again_and_again(server: EmbeddedPostgres) -> None:
-    async with _under_load(server) as history:
-        connection = await asyncpg.connect(server.url("events"))
-        killed = 0
-        while killed < 10:
-            before = len(history.done)
-            killed += await connection.fetchval(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE $1",
-                "rayleans silo/0#%",
-            )
-            await history.grown_by(100, since=before)
+@pytest.fixture
+async def url(server: EmbeddedPostgres) -> str:
+    """An empty log on it."""
+    connection = await asyncpg.connect(server.url("postgres"))
+    await connection.execute("DROP DATABASE events WITH (FORCE)")
+    await connection.execute("CREATE DATABASE events")
+    await connection.close()
+    return server.url("events")
+
+
+@pytest.mark.parametrize("times", [5, pytest.param(50, marks=pytest.mark.long)])
+async def test_connection_of_the_silo_killed_again_and_again(url: str, times: int) -> None:
+    async with postgres_bank(url) as bank, bank.load():
+        await bank.history.more(100)
+        connection = await asyncpg.connect(url)
+        for _ in range(times):
+            with bank.history.fault("connection killed"):
+                assert await connection.fetch(PUT_OUT_SILO)
+            await bank.history.more(50)
         await connection.close()
-    assert len(history.done) > 1000
+    for fault in bank.history.faults:
+        assert not check_recovery(bank.history, fault, within_s=5, overlapping=10)
 
 
-async def test_postgres_restarted_under_load(server: EmbeddedPostgres) -> None:
-    async with _under_load(server) as history:
-        for _ in range(2):
-            await history.grown_by(200, since=len(history.done))
+async def test_postgres_restarted(url: str, server: EmbeddedPostgres) -> None:
+    async with postgres_bank(url) as bank, bank.load():
+        await bank.history.more(200)
+        with bank.history.fault("restart") as fault:
             await asyncio.to_thread(server.stop)
             await asyncio.to_thread(server.start)
-        await history.grown_by(200, since=len(history.done))
-    assert not history.unknown
+        await bank.history.more(200)
+    assert not check_recovery(bank.history, fault, within_s=10, overlapping=30)
+    assert not bank.history.unknown
 
 
-@asynccontextmanager
-async def _under_load(server: EmbeddedPostgres) -> AsyncIterator[History]:
-    """Callers that deposit into accounts until the block ends; then their history is held against the log."""
-    history, stop = History(), asyncio.Event()
-    store = await PostgresEventStore.open(server.url("events"), partitions=4)
-    async with running_silos(store, [ACCOUNT]) as silos:
-        client = Client(LocalTransport(silos))
-        await client.start()
-        callers = [asyncio.create_task(_call(client, history, f"a{number}", stop)) for number in range(CALLERS)]
-        yield history
-        stop.set()
-        await asyncio.gather(*callers)
-    await history.check(store)
-    await store.close()
+async def test_one_backend_killed_so_that_all_sessions_are_reset(url: str, server: EmbeddedPostgres) -> None:
+    """PostgreSQL cannot trust its shared memory after that, and recovers from a crash."""
+    async with postgres_bank(url) as bank, bank.load():
+        await bank.history.more(200)
+        with bank.history.fault("backend killed") as fault:
+            connection = await asyncpg.connect(url)
+            psutil.Process(await connection.fetchval(BACKEND_OF_SILO)).kill()
+            connection.terminate()
+        await bank.history.more(200)
+    assert not check_recovery(bank.history, fault, within_s=15, overlapping=30)
 
 
-async def _call(client: Client, history: History, key: str, stop: asyncio.Event) -> None:
-    name, data = "open", '{"owner": "x"}'
-    while not stop.is_set():
-        envelope = command(name, data, key=key, patience_s=PATIENCE_S)
-        try:
-            history.add(envelope.command_id, await client.submit(envelope))
-        except Unavailable:
-            history.refused.add(envelope.command_id)
-        except OutcomeUnknown:
-            history.unknown.add(envelope.command_id)
-        name, data = "deposit", '{"amount": 1}'
+async def test_postmaster_killed(url: str, server: EmbeddedPostgres) -> None:
+    async with postgres_bank(url) as bank, bank.load():
+        await bank.history.more(200)
+        with bank.history.fault("postmaster killed") as fault:
+            processes_of(server._cluster)[0].kill()
+            await asyncio.to_thread(server.start)
+        await bank.history.more(200)
+    assert not check_recovery(bank.history, fault, within_s=15, overlapping=30)
+
+
+@pytest.mark.parametrize("times", [5, pytest.param(50, marks=pytest.mark.long)])
+async def test_connection_reset(events_url: str, times: int) -> None:
+    async with postgres_proxy(events_url) as proxy, postgres_bank(events_url, silo_url=proxy.url) as bank, bank.load():
+        for _ in range(times):
+            await bank.history.more(50)
+            with bank.history.fault("reset"):
+                proxy.reset()
+        await bank.history.more(50)
+    for fault in bank.history.faults:
+        assert not check_recovery(bank.history, fault, within_s=5, overlapping=10)
+
+
+@pytest.mark.parametrize("times", [5, pytest.param(50, marks=pytest.mark.long)])
+async def test_reply_to_a_commit_lost(events_url: str, times: int) -> None:
+    """The rows are there and nobody was told: the retry must find them."""
+    async with postgres_proxy(events_url) as proxy, postgres_bank(events_url, silo_url=proxy.url) as bank, bank.load():
+        for _ in range(times):
+            with bank.history.fault("reply lost"):
+                proxy.cut_next_append()
+                await bank.history.more(50)
+    assert proxy.cuts == times
+    replayed = sum(each.done is not None and each.done.replayed for each in bank.history.operations)
+    assert replayed >= times
+
+
+async def test_black_hole_that_heals(events_url: str) -> None:
+    async with postgres_proxy(events_url) as proxy, postgres_bank(events_url, silo_url=proxy.url) as bank, bank.load():
+        await bank.history.more(100)
+        with bank.history.fault("black hole") as fault:
+            proxy.black_hole()
+            await asyncio.sleep(1)
+            proxy.heal()
+        await bank.history.more(100)
+    assert not check_recovery(bank.history, fault, within_s=1, overlapping=30)
+
+
+@pytest.mark.long
+async def test_black_hole_that_swallows_the_present_connections(events_url: str) -> None:
+    async with postgres_proxy(events_url) as proxy, postgres_bank(events_url, silo_url=proxy.url) as bank, bank.load():
+        await bank.history.more(100)
+        with bank.history.fault("stuck statement") as fault:
+            await proxy.stall_next_statement()
+        await bank.history.more(100)
+    assert not check_recovery(bank.history, fault, within_s=10, overlapping=30)
