@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -118,12 +118,25 @@ async def running_service(settings: Settings, plan: Plan, say: Say) -> AsyncIter
 
 @asynccontextmanager
 async def temporary_service(
-    say: Say, *, domain: str = "projections.standard:STANDARD", silos: int = 1
+    say: Say,
+    *,
+    domain: str = "projections.standard:STANDARD",
+    silos: int = 1,
+    fill_log: Callable[[str, int], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Running]:
-    """A service in a temporary directory on any free port, with databases of its own; gone with the block."""
+    """A service in a temporary directory on any free port, with databases of its own; gone with the block.
+
+    Args:
+        fill_log: given the address of the log and its number of partitions, before anybody else has it.
+    """
     with tempfile.TemporaryDirectory(prefix="rayleans-", ignore_cleanup_errors=True) as folder:
         settings = Settings(data=Path(folder) / "data", events_url=None, views_url=None, domain=domain)
-        async with running_service(settings, Plan(port=_free_port(), silos=silos), say) as service:
+        plan = Plan(port=_free_port(), silos=silos)
+        if fill_log is not None:
+            with DataDir(settings.data) as data:
+                async with _databases(settings, data.path, say) as databases:
+                    await fill_log(databases.events_url, plan.partitions)
+        async with running_service(settings, plan, say) as service:
             yield service
 
 

@@ -11,6 +11,7 @@ from actors.domain.domain import Domain
 from actors.runtime.ray_actors import connect
 from actors.runtime.reference import ActorClient
 from gateway.bench.cpu import CpuTime
+from gateway.bench.crowd import write_crowd
 from gateway.bench.load import closed_loop
 from gateway.bench.raw_limit import raw_inserts_per_s
 from gateway.bench.report import Figure, Report
@@ -32,18 +33,27 @@ class CommandLoad:
     Attributes:
         commands: after the customers are registered.
         concurrency: commands under way at once.
+        crowd, crowd_events: other customers that are in the log before, and how many events each has.
     """
 
     customers: int = 10_000
     commands: int = 200_000
     concurrency: int = 1_024
     projections: bool = False
+    crowd: int = 0
+    crowd_events: int = 10
 
 
 async def bench_commands(load: CommandLoad, say: Say) -> Report:
     """Run the load against a service of its own in a temporary directory."""
     domain = "projections.standard:STANDARD" if load.projections else "gateway.bench.commands:WRITE_SIDE"
-    async with temporary_service(say, domain=domain) as service, connect(by="bench") as client:
+
+    async def fill_log(events_url: str, partitions: int) -> None:
+        say(f"writing {load.crowd} other customers with {load.crowd_events} events each")
+        await write_crowd(events_url, partitions, load.crowd, load.crowd_events)
+
+    filling = fill_log if load.crowd else None
+    async with temporary_service(say, domain=domain, fill_log=filling) as service, connect(by="bench") as client:
         say(f"registering {load.customers} customers")
         registered = await closed_loop(_registrations(client, load.customers), load.concurrency)
         say(f"sending {load.commands} commands")

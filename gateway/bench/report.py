@@ -51,7 +51,11 @@ class Figure:
     def as_json(self) -> dict[str, Any]:
         """Its members that say something."""
         timed = {} if self.latencies is None else {name: getattr(self.latencies, name) for name in Latencies.__slots__}
-        plain = {"name": self.name, "per_s": self.per_s and round(self.per_s, 1), "of_raw": self.of_raw}
+        plain = {
+            "name": self.name,
+            "per_s": self.per_s and round(self.per_s, 1),
+            "of_raw": self.of_raw and round(self.of_raw, 4),
+        }
         plain |= {"target": self.target or None, **timed, **self.more}
         return {name: value for name, value in plain.items() if value is not None}
 

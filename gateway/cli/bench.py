@@ -36,6 +36,8 @@ def commands_(
     count: Annotated[int, typer.Option("--commands", min=1, help="After the customers are registered.")] = 200_000,
     concurrency: Annotated[int, typer.Option(min=1, help="Commands under way at once.")] = 1_024,
     projections: Annotated[Switch, typer.Option(help="Whether the standard views follow.")] = Switch.OFF,
+    crowd: Annotated[int, typer.Option(min=0, help="Other customers that are in the log before.")] = 0,
+    crowd_events: Annotated[int, typer.Option(min=1, help="Events of each of them.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
     """Durable commands a second through Python references, and how long one takes.
@@ -44,10 +46,12 @@ def commands_(
       rayleans bench commands
 
       rayleans bench commands --customers 1000 --concurrency 64 --json
+
+      rayleans bench commands --crowd 1000000
     """
     from gateway.bench.commands import CommandLoad, bench_commands
 
-    load = CommandLoad(customers, count, concurrency, projections is Switch.ON)
+    load = CommandLoad(customers, count, concurrency, projections is Switch.ON, crowd, crowd_events)
     _show(bench_commands(load, messages.print), as_json)
 
 
