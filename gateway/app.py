@@ -18,16 +18,18 @@ from litestar.types import Scope as AsgiScope
 
 from actors.domain.domain import Domain
 from actors.runtime.client import CommandSender
+from gateway.answers import Answers
 from gateway.auth import Guard, Scope, refuse_open_routes
 from gateway.batch import batch_route
 from gateway.commands import command_routes, component_name
 from gateway.customer_routes import customer_order_routes, customer_routes
+from gateway.history_routes import history_routes
+from gateway.log_reader import LogReader
 from gateway.operations import operation_routes
 from gateway.order_routes import order_routes, sales_routes
 from gateway.problems import answer
 from gateway.request_id import REQUEST_ID_HEADER, request_id_of
 from gateway.token_verifier import Verifier
-from gateway.view_answers import ViewAnswers
 from gateway.view_routes import view_routes
 from projections.customer_orders import CUSTOMER_ORDERS
 from projections.customers import CUSTOMERS
@@ -46,7 +48,9 @@ _OWN_ROUTES = (
 )
 
 
-def create_app(domain: Domain, sender: CommandSender, reader: ViewReader, verifier: Verifier) -> Litestar:
+def create_app(
+    domain: Domain, sender: CommandSender, reader: ViewReader, log: LogReader, verifier: Verifier
+) -> Litestar:
     """The gateway for a domain.
 
     Raises:
@@ -56,7 +60,7 @@ def create_app(domain: Domain, sender: CommandSender, reader: ViewReader, verifi
         route_handlers=[
             *command_routes(domain, sender),
             batch_route(domain, sender),
-            *_query_routes(domain, ViewAnswers(sender, reader)),
+            *_query_routes(domain, Answers(sender, reader, log)),
             *operation_routes(sender, reader),
             describe_api,
         ],
@@ -78,12 +82,12 @@ async def describe_api(request: Request[Any, Any, Any]) -> Response[dict[str, An
     return Response(request.app.openapi_schema.to_schema(), media_type="application/vnd.oai.openapi+json")
 
 
-def _query_routes(domain: Domain, views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
+def _query_routes(domain: Domain, answers: Answers) -> Sequence[HTTPRouteHandler]:
     served = projections_of(domain)
-    routes = [route for projection, make in _OWN_ROUTES if projection in served for route in make(views)]
+    routes = [route for projection, make in _OWN_ROUTES if projection in served for route in make(answers)]
     with_routes = [projection for projection, _ in _OWN_ROUTES]
     others = {projection.name: projection for projection in served if projection not in with_routes}
-    return [*routes, *view_routes(views, others)]
+    return [*routes, *history_routes(domain, answers), *view_routes(answers, others)]
 
 
 async def _name_request(message: Message, scope: AsgiScope) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from litestar import Request, Response, get
@@ -11,11 +12,12 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, QueryParameter
 from pydantic import BaseModel
 
+from gateway.answers import Answers
+from gateway.as_of import AsOf, AsOfVersion, past_of
 from gateway.auth import Scope
 from gateway.commands import checked_key
-from gateway.problems import BadRequest
+from gateway.problems import not_found
 from gateway.replies import problems
-from gateway.view_answers import ViewAnswers
 from projections.customer_orders import CUSTOMER_ORDERS, OrderSummary, orders_of
 from projections.customers import CUSTOMERS, CustomerRow, Sort, Status, count_customers, find_customers
 
@@ -56,17 +58,21 @@ class CustomerCounts(BaseModel):
     inactive: int
 
 
-def customer_routes(views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
+def customer_routes(answers: Answers) -> Sequence[HTTPRouteHandler]:
     """The routes that the view `customers` answers."""
 
     @get("/v1/customers/{actor_id:str}", **_documented("customer", "one customer", 404))
-    async def customer(request: Request[Any, Any, Any], actor_id: FromPath[str]) -> Response[Customer]:
+    async def customer(
+        request: Request[Any, Any, Any],
+        actor_id: FromPath[str],
+        as_of_version: AsOfVersion = None,
+        as_of: AsOf = None,
+    ) -> Response[Customer]:
         key = checked_key(actor_id)
-        await views.catch_up(request, CUSTOMERS)
-        seen = await views.reader.get(CUSTOMERS, key)
+        seen = await answers.row(request, CUSTOMERS, key, past_of(as_of_version, as_of))
         if seen.value is None:
-            raise BadRequest(404, "customer-not-found", f"there is no customer {key}")
-        return views.answer(request, _shown(seen.value), seen.checkpoint, seen.value.version)
+            raise not_found("customer", key)
+        return answers.answer(request, _shown(seen.value), seen.checkpoint, seen.value.version)
 
     @get("/v1/customers", **_documented("customers", "customers by name, address or status"))
     async def customers(
@@ -77,21 +83,20 @@ def customer_routes(views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
         limit: Limit = 50,
         cursor: FromQuery[str | None] = None,
     ) -> Response[CustomerPage]:
-        await views.catch_up(request, CUSTOMERS)
-        seen = await find_customers(views.reader, status=status, search=search, sort=sort, limit=limit, cursor=cursor)
+        find = partial(find_customers, status=status, search=search, sort=sort, limit=limit, cursor=cursor)
+        seen = await answers.ask(request, CUSTOMERS, partial(find, answers.views))
         page = CustomerPage(items=[_shown(row) for row in seen.value.items], next_cursor=seen.value.next_cursor)
-        return views.answer(request, page, seen.checkpoint)
+        return answers.answer(request, page, seen.checkpoint)
 
     @get("/v1/statistics/customers", **_documented("customer-statistics", "how many customers there are"))
     async def counts(request: Request[Any, Any, Any]) -> Response[CustomerCounts]:
-        await views.catch_up(request, CUSTOMERS)
-        seen = await count_customers(views.reader)
-        return views.answer(request, CustomerCounts(**seen.value), seen.checkpoint)
+        seen = await answers.ask(request, CUSTOMERS, partial(count_customers, answers.views))
+        return answers.answer(request, CustomerCounts(**seen.value), seen.checkpoint)
 
     return [customer, customers, counts]
 
 
-def customer_order_routes(views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
+def customer_order_routes(answers: Answers) -> Sequence[HTTPRouteHandler]:
     """The routes that the view `customer_orders` answers."""
 
     @get("/v1/customers/{actor_id:str}/orders", **_documented("customer-orders", "the orders of one customer"))
@@ -102,10 +107,10 @@ def customer_order_routes(views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
         cursor: FromQuery[str | None] = None,
     ) -> Response[OrderPage]:
         key = checked_key(actor_id)
-        await views.catch_up(request, CUSTOMER_ORDERS)
-        seen = await orders_of(views.reader, key, limit=limit, cursor=cursor)
+        find = partial(orders_of, answers.views, key, limit=limit, cursor=cursor)
+        seen = await answers.ask(request, CUSTOMER_ORDERS, find)
         page = OrderPage(items=list(seen.value.items), next_cursor=seen.value.next_cursor)
-        return views.answer(request, page, seen.checkpoint)
+        return answers.answer(request, page, seen.checkpoint)
 
     return [orders]
 

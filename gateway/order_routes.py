@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, get
@@ -11,11 +12,12 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, QueryParameter
 from pydantic import BaseModel
 
+from gateway.answers import Answers
+from gateway.as_of import AsOf, AsOfVersion, past_of
 from gateway.auth import Scope
 from gateway.commands import checked_key
-from gateway.problems import BadRequest
+from gateway.problems import not_found
 from gateway.replies import problems
-from gateway.view_answers import ViewAnswers
 from projections.orders import ORDERS, OrderRow
 from projections.sales import SALES, SalesOfPeriod, sales_by
 
@@ -26,7 +28,7 @@ class Sales(BaseModel):
     items: list[SalesOfPeriod]
 
 
-def order_routes(views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
+def order_routes(answers: Answers) -> Sequence[HTTPRouteHandler]:
     """The routes that the view `orders` answers."""
 
     @get(
@@ -37,18 +39,22 @@ def order_routes(views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
         tags=["orders"],
         responses=problems(400, 404, 422, 503),
     )
-    async def order(request: Request[Any, Any, Any], actor_id: FromPath[str]) -> Response[OrderRow]:
+    async def order(
+        request: Request[Any, Any, Any],
+        actor_id: FromPath[str],
+        as_of_version: AsOfVersion = None,
+        as_of: AsOf = None,
+    ) -> Response[OrderRow]:
         key = checked_key(actor_id)
-        await views.catch_up(request, ORDERS)
-        seen = await views.reader.get(ORDERS, key)
+        seen = await answers.row(request, ORDERS, key, past_of(as_of_version, as_of))
         if seen.value is None:
-            raise BadRequest(404, "order-not-found", f"there is no order {key}")
-        return views.answer(request, seen.value, seen.checkpoint, seen.value.version)
+            raise not_found("order", key)
+        return answers.answer(request, seen.value, seen.checkpoint, seen.value.version)
 
     return [order]
 
 
-def sales_routes(views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
+def sales_routes(answers: Answers) -> Sequence[HTTPRouteHandler]:
     """The routes that the view `sales` answers."""
 
     @get(
@@ -65,8 +71,7 @@ def sales_routes(views: ViewAnswers) -> Sequence[HTTPRouteHandler]:
         from_: Annotated[date | None, QueryParameter(name="from", description="The first day.")] = None,
         to: Annotated[date | None, QueryParameter(description="The last day.")] = None,
     ) -> Response[Sales]:
-        await views.catch_up(request, SALES)
-        seen = await sales_by(views.reader, by, first=from_, last=to)
-        return views.answer(request, Sales(items=seen.value), seen.checkpoint)
+        seen = await answers.ask(request, SALES, partial(sales_by, answers.views, by, first=from_, last=to))
+        return answers.answer(request, Sales(items=seen.value), seen.checkpoint)
 
     return [sales]

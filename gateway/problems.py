@@ -23,11 +23,12 @@ from actors.errors import (
     Unavailable,
     WrongExpectedVersion,
 )
+from actors.store.event_store import StoreUnavailable, StoreUnsuitable
 from actors.store.token import InvalidToken
 from gateway.auth import InsufficientScope
 from gateway.request_id import request_id_of
 from gateway.token_verifier import Unauthenticated
-from projections.errors import InvalidCursor, InvalidQuery, ViewsUnavailable
+from projections.errors import InvalidCursor, InvalidQuery, PoisonEvent, ViewsUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,11 @@ class BadRequest(Exception):
 
 class NotYetConsistent(Exception):
     """The view did not get to the caller's token in time."""
+
+
+def not_found(category: str, key: str) -> BadRequest:
+    """The error for an actor that does not exist."""
+    return BadRequest(404, f"{category}-not-found", f"there is no {category} {key}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +103,15 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - o
         case OutcomeUnknown():
             again = "whether it was done is not known: send it again with the same Idempotency-Key"
             return Problem(504, "outcome-unknown", f"{error.message}; {again}")
-        case ViewsUnavailable():
+        case ViewsUnavailable() | StoreUnavailable() | StoreUnsuitable() | PoisonEvent():
             return Problem(503, "unavailable", str(error), headers=RETRY_AFTER)
         case NotYetConsistent():
             detail = "the view has not yet everything that the token names"
             return Problem(503, "not-yet-consistent", detail, headers=RETRY_AFTER)
         case InvalidToken():
-            return Problem(400, "invalid-token", "the Consistency-Token is none of this service")
+            return Problem(
+                400, "invalid-token", "the token is none of this service, or of a log before it was restored"
+            )
         case InvalidCursor():
             return Problem(400, "invalid-cursor", "the cursor is none of this query; begin without one")
         case InvalidQuery():

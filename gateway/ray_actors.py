@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,9 +19,11 @@ from actors.process import collect_garbage_rarely, end_process_with
 from actors.ray_settings import NAMESPACE, pin_ray_settings
 from actors.runtime.client import Client
 from actors.runtime.ray_actors import RayTransport, join_ray
+from actors.store.postgres import PostgresEventStore
 from gateway.app import create_app
 from gateway.jwks import provider_verifier
 from gateway.local_key import local_verifier
+from gateway.log_reader import LogReader
 from gateway.server import HttpServer
 from gateway.token_verifier import Verifier
 from projections.projection import projections_of
@@ -54,6 +57,8 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     index: int
     host: str
     port: int
+    partitions: int
+    events_url: str
     views_url: str
     domain: str
     public_pem: bytes | None
@@ -70,7 +75,8 @@ class GatewayActor:
         settings = msgspec.msgpack.decode(config, type=GatewayConfig)
         domain = load_domain(settings.domain)
         self._reader = ViewReader(settings.views_url, projections_of(domain))
-        app = create_app(domain, Client(RayTransport()), self._reader, _verifier(settings))
+        self._log = LogReader(partial(PostgresEventStore.open, settings.events_url, partitions=settings.partitions))
+        app = create_app(domain, Client(RayTransport()), self._reader, self._log, _verifier(settings))
         self._server = HttpServer(app, settings.host, settings.port)
         self._work = self._server.start()
         self._work.add_done_callback(end_process_with)
@@ -84,6 +90,7 @@ class GatewayActor:
         self._work.remove_done_callback(end_process_with)
         await self._server.stop()
         await self._reader.close()
+        await self._log.close()
 
 
 class Lease:

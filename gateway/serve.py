@@ -268,6 +268,8 @@ def _start_actors(settings: Settings, plan: Plan, databases: Databases, domain: 
                 index=index,
                 host=plan.host,
                 port=plan.port,
+                partitions=plan.partitions,
+                events_url=databases.events_url,
                 views_url=databases.views_url,
                 domain=settings.domain,
                 public_pem=key.public_pem if key is not None else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -11,10 +12,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, QueryParameter
 from pydantic import BaseModel
 
+from gateway.answers import Answers
 from gateway.auth import Scope
 from gateway.problems import BadRequest
 from gateway.replies import problems
-from gateway.view_answers import ViewAnswers
 from projections.page import cut, read_cursor
 from projections.projection import AnyProjection
 
@@ -32,7 +33,7 @@ class RowPage(BaseModel):
     next_cursor: str | None
 
 
-def view_routes(views: ViewAnswers, projections: Mapping[str, AnyProjection]) -> Sequence[HTTPRouteHandler]:
+def view_routes(answers: Answers, projections: Mapping[str, AnyProjection]) -> Sequence[HTTPRouteHandler]:
     """The routes for projections that have none of their own."""
 
     def find(name: str) -> AnyProjection:
@@ -46,11 +47,10 @@ def view_routes(views: ViewAnswers, projections: Mapping[str, AnyProjection]) ->
         request: Request[Any, Any, Any], projection: FromPath[str], key: FromPath[str]
     ) -> Response[dict[str, Any]]:
         view = find(projection)
-        await views.catch_up(request, view)
-        seen = await views.reader.get(view, key)
+        seen = await answers.ask(request, view, partial(answers.views.get, view, key))
         if seen.value is None:
             raise BadRequest(404, f"{view.name}-not-found", f"the view {view.name} has no row {key}")
-        return views.answer(request, seen.value, seen.checkpoint)
+        return answers.answer(request, seen.value, seen.checkpoint)
 
     @get("/v1/views/{projection:str}", **_documented("rows", "the rows of a view in order of key", 404))
     async def rows(
@@ -61,10 +61,9 @@ def view_routes(views: ViewAnswers, projections: Mapping[str, AnyProjection]) ->
     ) -> Response[RowPage]:
         view = find(projection)
         after = None if cursor is None else read_cursor(cursor, KeyCursor).key
-        await views.catch_up(request, view)
-        seen = await views.reader.page(view, after=after, limit=limit + 1)
+        seen = await answers.ask(request, view, partial(answers.views.page, view, after=after, limit=limit + 1))
         page = cut(seen.value, limit, lambda row: KeyCursor(getattr(row, view.key)))
-        return views.answer(request, {"items": page.items, "next_cursor": page.next_cursor}, seen.checkpoint)
+        return answers.answer(request, {"items": page.items, "next_cursor": page.next_cursor}, seen.checkpoint)
 
     return [row, rows]
 

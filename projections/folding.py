@@ -87,6 +87,19 @@ class Folding:
                 folded.changes[key] = (before, after)
         return folded
 
+    def next_row(self, row: Any, event: RecordedEvent) -> Any:
+        """The row of one actor after an event of it; None = there is none.
+
+        Raises:
+            PoisonEvent: the event cannot be folded.
+        """
+        step = self._step(event)
+        rows = {} if row is None else {step.key: row}
+        poison = step.poison or self._apply(step, rows)
+        if poison is not None:
+            raise poison
+        return row if step.fold is None else rows.get(step.key)
+
     def _step(self, event: RecordedEvent) -> Step:
         if event.category not in self._categories:
             return Step(event)

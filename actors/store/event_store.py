@@ -82,6 +82,11 @@ class RecordedEvent(NamedTuple):
     def key(self) -> str:
         return self.stream.partition("-")[2]
 
+    @property
+    def marks(self) -> Marks:
+        """Everything up to this event, in its partition."""
+        return {self.partition: Mark(self.position, self.epoch)}
+
 
 class Mark(NamedTuple):
     """One event of a partition, by its place and by who wrote it.
@@ -102,6 +107,14 @@ Marks = Mapping[int, Mark]
 def positions_of(marks: Marks) -> dict[int, int]:
     """Partition → position."""
     return {partition: mark.position for partition, mark in marks.items()}
+
+
+def furthest(*marks: Marks) -> Marks:
+    """All partitions of all, each with its furthest mark."""
+    together: dict[int, Mark] = {}
+    for partition, mark in (pair for each in marks for pair in each.items()):
+        together[partition] = max(mark, together.get(partition, mark))
+    return together
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,9 +18,11 @@ from actors.runtime.client import Client
 from actors.runtime.silo import Silo
 from actors.store.event_store import EventStore
 from actors.store.memory import MemoryEventStore
+from actors.store.token import TokenCodec
 from gateway.app import create_app
 from gateway.auth import TOKEN_SCOPES
 from gateway.local_key import LocalKey, local_verifier
+from gateway.log_reader import LogReader
 from gateway.server import HttpServer
 from projections.projection import projections_of
 from projections.read_store import ReadStore
@@ -33,9 +36,13 @@ class Service:
     """A running service, and ways to look behind its door."""
 
     http: httpx.AsyncClient
-    store: EventStore
+    store: MemoryEventStore
     key: LocalKey
     runners: list[asyncio.Task[None]]
+
+    @property
+    def tokens(self) -> TokenCodec:
+        return TokenCodec(self.store.info)
 
     def token(self, *scopes: str, lifetime: timedelta = timedelta(minutes=5)) -> str:
         return self.key.mint("bob", scopes, lifetime)
@@ -45,10 +52,12 @@ class Service:
 
 
 @asynccontextmanager
-async def running_service(domain: Domain, views_url: str, data: Path) -> AsyncIterator[Service]:
-    """A service that works until the block ends."""
+async def running_service(
+    domain: Domain, views_url: str, data: Path, store: MemoryEventStore | None = None
+) -> AsyncIterator[Service]:
+    """A service that works until the block ends, on a new log unless one is given."""
     async with AsyncExitStack() as stack:
-        store = MemoryEventStore(partitions=4)
+        store = store or MemoryEventStore(partitions=4)
         (silo,) = await stack.enter_async_context(running_silos(store, domain.deciders))
         client = Client(LocalTransport([silo]))
         await client.start()
@@ -57,9 +66,10 @@ async def running_service(domain: Domain, views_url: str, data: Path) -> AsyncIt
         ]
         reader = ViewReader(views_url, projections_of(domain))
         stack.push_async_callback(reader.close)
+        log = LogReader(partial(_opened, store))
         key = LocalKey.make_or_load(data)
         port = _free_port()
-        server = HttpServer(create_app(domain, client, reader, local_verifier(key.public_pem)), "127.0.0.1", port)
+        server = HttpServer(create_app(domain, client, reader, log, local_verifier(key.public_pem)), "127.0.0.1", port)
         server.start()
         stack.push_async_callback(server.stop)
         token = key.mint("bob", TOKEN_SCOPES, timedelta(minutes=5))
@@ -74,17 +84,21 @@ async def running_service(domain: Domain, views_url: str, data: Path) -> AsyncIt
         yield Service(http, store, key, runners)
 
 
-def _runners(domain: Domain, silo: Silo, store: EventStore, views_url: str) -> list[ProjectionRunner]:
-    async def open_log() -> EventStore:
-        return store
+async def _opened(store: EventStore) -> EventStore:
+    return store
 
+
+def _runners(domain: Domain, silo: Silo, store: EventStore, views_url: str) -> list[ProjectionRunner]:
     async def open_views() -> ReadStore:
         return await ReadStore.open(views_url)
 
     async def wait_for_news(checkpoint: Mapping[int, int]) -> None:
         await silo.wait_beyond(checkpoint, timeout_s=1.0)
 
-    return [ProjectionRunner(projection, open_log, open_views, wait_for_news) for projection in projections_of(domain)]
+    return [
+        ProjectionRunner(projection, partial(_opened, store), open_views, wait_for_news)
+        for projection in projections_of(domain)
+    ]
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -18,9 +19,11 @@ from actors.domain.order import ORDER
 from actors.runtime.wire import decode_outcomes, encode
 from actors.store.event_store import EventStore
 from actors.store.memory import MemoryEventStore
+from gateway.log_reader import LogReader
 from projections.customers import CUSTOMERS, count_customers
 from projections.orders import ORDERS
-from projections.projection import projections_of
+from projections.past import Past, row_then
+from projections.projection import AnyProjection, projections_of
 from projections.read_store import ReadStore
 from projections.runner import ProjectionRunner
 from projections.sales import sales_by
@@ -106,6 +109,7 @@ async def _compare(reader: ViewReader, store: MemoryEventStore) -> None:
     for key in "abc":
         customer = await _replay(store, CUSTOMER, key)
         row = (await reader.get(CUSTOMERS, key)).value
+        assert row == await _row_of_log(store, CUSTOMERS, key)
         assert (row is not None) == customer.registered
         if row is not None:
             status = "active" if customer.active else "inactive"
@@ -114,6 +118,7 @@ async def _compare(reader: ViewReader, store: MemoryEventStore) -> None:
             assert shown == (customer.name, customer.email, customer.credit_limit, status)
         order = await _replay(store, ORDER, key)
         order_row = (await reader.get(ORDERS, key)).value
+        assert order_row == await _row_of_log(store, ORDERS, key)
         assert (order_row is not None) == (order.status.value != "new")
         if order_row is not None:
             lines = {line.sku: (line.quantity, line.unit_price) for line in order_row.lines}
@@ -124,6 +129,16 @@ async def _compare(reader: ViewReader, store: MemoryEventStore) -> None:
     assert (await count_customers(reader)).value == {each: statuses[each] for each in ("active", "inactive")}
     found = (await sales_by(reader, "month", first=None, last=None)).value
     assert {(each.period, each.currency): each.total for each in found} == dict(sales)
+
+
+async def _row_of_log(store: MemoryEventStore, projection: AnyProjection, key: str) -> Any:
+    """The row as of now, folded from the log as queries on the past are."""
+
+    async def open_log() -> EventStore:
+        return store
+
+    history = LogReader(open_log).history(f"{projection.sources[0].category}-{key}")
+    return (await row_then(projection, history, Past(moment=datetime.now(UTC)))).row
 
 
 async def _replay(store: MemoryEventStore, decider: AnyDecider, key: str) -> Any:

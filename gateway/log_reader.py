@@ -1,0 +1,99 @@
+"""The log, as queries read it: what was, what is new, and whether somebody's memory of it is true."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from actors.store.event_store import EventStore, Mark, Marks, RecordedEvent, StoreUnavailable, positions_of
+
+TIMEOUT_S = 5.0
+PAGE = 500
+
+# The log cannot be stopped, restored from a backup, started and owned again in less than this.
+FASTEST_RESTORE_S = 1.0
+
+
+class LogReader:
+    """Asks the log. Connects on first use, and says soon that the log is slow or away.
+
+    Args:
+        open_log: connects; called again until it succeeds.
+    """
+
+    def __init__(self, open_log: Callable[[], Awaitable[EventStore]]) -> None:
+        self._open_log = open_log
+        self._store: EventStore | None = None
+        self._opening = asyncio.Lock()
+        self._seen: dict[int, Mark] = {}
+        self._seen_until = 0.0
+
+    async def stream(self, stream: str, *, after_version: int, limit: int) -> Sequence[RecordedEvent]:
+        """The next events of one actor.
+
+        Raises:
+            StoreUnavailable: the log is slow or away.
+        """
+        async with self._asking() as store:
+            return await store.read_stream(stream, after_version=after_version, limit=limit)
+
+    async def history(self, stream: str) -> AsyncGenerator[RecordedEvent]:
+        """All events of one actor, oldest first. Raises as `stream`."""
+        version = 0
+        while page := await self.stream(stream, after_version=version, limit=PAGE):
+            for event in page:
+                yield event
+            version = page[-1].version
+
+    async def partitions(self, after: Mapping[int, int], *, limit: int) -> Sequence[RecordedEvent]:
+        """As `EventStore.read_partitions`. Raises as `stream`."""
+        async with self._asking() as store:
+            return await store.read_partitions(after, limit=limit)
+
+    async def heads(self) -> Marks:
+        """The mark of the last event of each partition that has one. Raises as `stream`."""
+        async with self._asking() as store:
+            return await store.marks(await store.heads())
+
+    async def has(self, marks: Marks) -> bool:
+        """Whether these events are in the log, and so everything before them. Raises as `stream`.
+
+        Not so for marks of a future that was lost when the log was restored from a backup.
+        """
+        self._forget()
+        new = {partition: mark for partition, mark in marks.items() if not self._has_seen(partition, mark)}
+        if not new:
+            return True
+        async with self._asking() as store:
+            there = await store.marks(positions_of(new))
+        self._seen |= there
+        return there == new
+
+    async def close(self) -> None:
+        """Let go of the log."""
+        if self._store is not None:
+            await self._store.close()
+
+    def _has_seen(self, partition: int, mark: Mark) -> bool:
+        seen = self._seen.get(partition)
+        return seen is not None and seen.epoch == mark.epoch and seen.position >= mark.position
+
+    def _forget(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now > self._seen_until:
+            self._seen, self._seen_until = {}, now + FASTEST_RESTORE_S
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[EventStore]:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                yield await self._opened()
+        except TimeoutError as exc:
+            raise StoreUnavailable("the log does not answer in time") from exc
+
+    async def _opened(self) -> EventStore:
+        async with self._opening:
+            if self._store is None:
+                self._store = await self._open_log()
+        return self._store
