@@ -7,8 +7,29 @@ import gc
 import logging
 import os
 import sys
+import threading
+import time
 
 log = logging.getLogger(__name__)
+
+LOOK_INTERVAL_S = 0.5
+
+
+class Pulse:
+    """Tells that the work of this process goes on."""
+
+    def __init__(self) -> None:
+        self.beat()
+
+    def beat(self) -> None:
+        """It goes on."""
+        self._last = time.monotonic()
+
+    @property
+    def silent_s(self) -> float:
+        """How long nothing was heard of it."""
+        return time.monotonic() - self._last
+
 
 # Python's own 700 makes the collector look at every command several times.
 COLLECT_EVERY = 50_000
@@ -33,3 +54,19 @@ def end_process_with(work: asyncio.Task[None]) -> None:
     log.critical("the work of this process has ended, and so does the process", exc_info=work.exception())
     sys.stderr.flush()
     os._exit(1)
+
+
+def end_process_without(pulse: Pulse, silent_s: float) -> None:
+    """End this process at once when its work stands still for so long.
+
+    A thread of its own watches, so that it also sees an event loop that is stuck, and a process that was paused.
+    """
+
+    def watch() -> None:
+        while pulse.silent_s < silent_s:
+            time.sleep(LOOK_INTERVAL_S)
+        log.critical("the work of this process stands still, and the process ends", extra={"silent_s": pulse.silent_s})
+        sys.stderr.flush()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch over the pulse", daemon=True).start()

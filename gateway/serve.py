@@ -6,7 +6,7 @@ import asyncio
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from actors.domain.domain import Domain, load_domain
-from actors.runtime.ray_actors import SiloConfig, start_silo
+from actors.runtime.ray_actors import SiloConfig, start_silo, watch_silo
 from actors.store.data_dir import DataDir
 from actors.store.embedded import EmbeddedPostgres
 from gateway.auth import TOKEN_SCOPES
@@ -109,8 +109,9 @@ async def running_service(settings: Settings, plan: Plan, say: Say) -> AsyncIter
             await clear_away()
             try:
                 _start_actors(settings, plan, databases, domain, key)
-                await _wait_until_ready(plan.url, say)
-                yield Running(plan.url, data.path, databases)
+                async with _watching(_silos(settings, plan, databases)):
+                    await _wait_until_ready(plan.url, say)
+                    yield Running(plan.url, data.path, databases)
             finally:
                 say("stopping")
                 await stop_service()
@@ -248,9 +249,28 @@ async def _ray(plan: Plan, say: Say) -> AsyncIterator[None]:
         await asyncio.to_thread(stop_ray)
 
 
+def _silos(settings: Settings, plan: Plan, databases: Databases) -> list[SiloConfig]:
+    return [
+        SiloConfig(index, plan.silos, plan.partitions, databases.events_url, settings.domain)
+        for index in range(plan.silos)
+    ]
+
+
+@asynccontextmanager
+async def _watching(silos: Sequence[SiloConfig]) -> AsyncIterator[None]:
+    """Silos that stand still are replaced until the block ends."""
+    watches = [asyncio.create_task(watch_silo(silo)) for silo in silos]
+    try:
+        yield
+    finally:
+        for watch in watches:
+            watch.cancel()
+        await asyncio.wait(watches)
+
+
 def _start_actors(settings: Settings, plan: Plan, databases: Databases, domain: Domain, key: LocalKey | None) -> None:
-    for index in range(plan.silos):
-        start_silo(SiloConfig(index, plan.silos, plan.partitions, databases.events_url, settings.domain))
+    for silo in _silos(settings, plan, databases):
+        start_silo(silo)
     for projection in domain.projections:
         start_projection(
             ProjectionConfig(

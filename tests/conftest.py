@@ -18,6 +18,7 @@ import asyncpg
 import pytest
 
 from actors.store.embedded import EmbeddedPostgres
+from tests.acceptance import serving
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,6 +43,16 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.start()
     yield server.url("events")
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Served]:
+    """The standard service with nothing but a directory, as a process, for all tests of the run."""
+    service = serving.start(tmp_path_factory.mktemp("service") / "data")
+    service.wait_until_ready()
+    yield service
+    if service.process.poll() is None:
+        assert service.stop() == 0
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import NoReturn
 from uuid import UUID
 
+from actors.process import Pulse
 from actors.runtime.delivery import Delivery, Entry
 from actors.runtime.turn import recall
 from actors.store.event_store import RecordedEvent, WriteSession
@@ -29,11 +30,13 @@ class Journal:
     Args:
         again: takes deliveries whose turn must be taken again, in order.
         moved: called after each commit.
+        pulse: told of each proof of ownership.
     """
 
-    def __init__(self, again: Callable[[Sequence[Delivery]], None], moved: Callable[[], None]) -> None:
+    def __init__(self, again: Callable[[Sequence[Delivery]], None], moved: Callable[[], None], pulse: Pulse) -> None:
         self._again = again
         self._moved = moved
+        self._pulse = pulse
         self._waiting: deque[Entry] = deque()
         self._in_flight: list[Entry] = []
         self._alone = 0
@@ -64,6 +67,7 @@ class Journal:
             StoreError: as `WriteSession.append` and `WriteSession.prove`; then `withdraw` what is left.
         """
         while True:
+            self._pulse.beat()
             try:
                 async with asyncio.timeout(PROOF_INTERVAL_S):
                     await self._filled.wait()

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
+from actors.process import Pulse
 from actors.store.event_store import EventStore, StoreUnavailable, StoreUnsuitable, WriteSession
 
 LONGEST_PAUSE_S = 1.0
@@ -25,6 +26,7 @@ class Ownership:
         silo: name that the ownership table shows.
         owned: which partitions are this silo's, given their number.
         open_store: connects; called again until it succeeds.
+        pulse: told that the work goes on.
 
     Attributes:
         store: None until it could be opened.
@@ -37,10 +39,12 @@ class Ownership:
         silo: str,
         owned: Callable[[int], Collection[int]],
         open_store: Callable[[], Awaitable[EventStore]],
+        pulse: Pulse,
     ) -> None:
         self._silo = silo
         self._owned = owned
         self._open_store = open_store
+        self._pulse = pulse
         self.store: EventStore | None = None
         self.session: WriteSession | None = None
         self.trouble: str | None = "it has just started"
@@ -72,6 +76,7 @@ class Ownership:
 
     async def _insist(self, step: Callable[[], Awaitable[T]]) -> T:
         async def attempt() -> T:
+            self._pulse.beat()
             return await step()
 
         retrying = AsyncRetrying(

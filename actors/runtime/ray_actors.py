@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -14,12 +15,13 @@ import msgspec
 
 from actors.domain.domain import load_domain
 from actors.errors import Unavailable
-from actors.process import collect_garbage_rarely, end_process_with
+from actors.process import collect_garbage_rarely, end_process_with, end_process_without
 from actors.ray_settings import NAMESPACE, pin_ray_settings
 from actors.runtime.client import Client
 from actors.runtime.lane import Lost, NotSent
 from actors.runtime.reference import ActorClient
 from actors.runtime.silo import Silo
+from actors.runtime.watch import Watch
 from actors.runtime.wire import Layout, SiloStatus
 from actors.store.postgres import PostgresEventStore
 
@@ -33,6 +35,10 @@ log = logging.getLogger(__name__)
 
 LOOKUP_TIMEOUT_S = 5.0
 MAX_PENDING_CALLS = 1_000
+# A statement, or an attempt to win the partitions back, takes half of it at most.
+MOST_SILENT_S = 20.0
+END_TIMEOUT_S = 5.0
+END_POLL_S = 0.05
 
 
 class SiloConfig(msgspec.Struct, frozen=True):
@@ -67,6 +73,7 @@ class SiloActor:
         )
         self._work = asyncio.get_running_loop().create_task(self._silo.run())
         self._work.add_done_callback(end_process_with)
+        end_process_without(self._silo.pulse, MOST_SILENT_S)
 
     async def execute(self, blob: bytes) -> bytes:
         """See `Silo.execute`."""
@@ -186,6 +193,31 @@ def start_silo(config: SiloConfig) -> ActorHandle[Any]:
     )
     handle: ActorHandle[Any] = actor.remote(msgspec.msgpack.encode(config))
     return handle
+
+
+async def watch_silo(config: SiloConfig) -> None:
+    """Probe a silo until cancelled, and start it anew when it stands still; see `Watch`."""
+    transport = RayTransport()
+    await Watch(
+        f"silo/{config.index}",
+        lambda: transport.inspect(config.index),
+        lambda: asyncio.to_thread(_replace_silo, config),
+    ).run()
+
+
+def _replace_silo(config: SiloConfig) -> None:
+    """Put a silo out and start it anew under its name, also while its process cannot be reached."""
+    name = f"silo/{config.index}"
+    deadline = time.monotonic() + END_TIMEOUT_S
+    try:
+        with suppress(ValueError):
+            while time.monotonic() < deadline:
+                # A name is free again once Ray has taken note of the end; the process itself may end later.
+                ray.kill(ray.get_actor(name, namespace=NAMESPACE))
+                time.sleep(END_POLL_S)
+        start_silo(config)
+    except RayError:
+        log.exception("a silo could not be replaced", extra={"silo": name})
 
 
 def join_ray(address: str | None) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from secrets import token_hex
 
 from actors.domain.decider import AnyDecider
+from actors.process import Pulse
 from actors.runtime.delivery import Batch, Delivery, Entry
 from actors.runtime.journal import Journal
 from actors.runtime.mailboxes import Mailboxes
@@ -71,12 +72,15 @@ class Silo:
         self.name = f"silo/{index}"
         # Two copies of one silo have one name; what they write must tell them apart.
         self.writer = f"{self.name}#{token_hex(4)}"
+        self.pulse = Pulse()
         self._silos = silos
         self._most_commands = limits.commands
         self._now = now
         self._started_at = now()
-        self._ownership = Ownership(self.writer, lambda partitions: range(index, partitions, silos), open_store)
-        self._journal = Journal(self._deliver, self._announce)
+        self._ownership = Ownership(
+            self.writer, lambda partitions: range(index, partitions, silos), open_store, self.pulse
+        )
+        self._journal = Journal(self._deliver, self._announce, self.pulse)
         by_category = {decider.category: decider for decider in deciders}
         self._mailboxes = Mailboxes(self.writer, by_category, self._ownership, self._journal, limits.activations)
         self._queued = 0

@@ -17,15 +17,15 @@ from actors.store.sql_files import load_queries
 from actors.store.write_session import PostgresWriteSession
 
 CONNECT_TIMEOUT_S = 5.0
-STATEMENT_TIMEOUT_S = 10.0
-PUT_OUT_TIMEOUT_MS = 5_000
+STATEMENT_TIMEOUT_S = 8.0
+PUT_OUT_TIMEOUT_MS = 2_000
 PUT_OUT_ATTEMPTS = 3
 
 # Advisory locks of all programs in a database share one space; this class is ours. They are not seen elsewhere.
 LOCK_CLASS = 0x5241594C
 
 _SESSION_SETTINGS = {
-    "statement_timeout": "10s",
+    "statement_timeout": f"{STATEMENT_TIMEOUT_S:.0f}s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "5s",
     "tcp_keepalives_idle": "5",

@@ -1,0 +1,115 @@
+"""Customers of a real service under load: callers over HTTP, and the check of what they saw."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from actors.errors import (
+    ActorsError,
+    CommandIdReused,
+    InvalidCommand,
+    OutcomeUnknown,
+    Overloaded,
+    Rejected,
+    Unavailable,
+    WrongExpectedVersion,
+)
+from actors.runtime.wire import CommandEnvelope, Done, EventOut
+from actors.store.embedded import EmbeddedPostgres
+from actors.store.postgres_scan import scan_log
+from projections.standard import STANDARD
+from tests.acceptance.serving import Served
+from tests.faults.checker import check
+from tests.faults.history import History, callers
+from tests.in_process import command
+
+CALLERS = 16
+CUSTOMERS = 10
+
+COMMANDS: list[tuple[str, dict[str, object]]] = [
+    ("register", {"name": "Alice", "email": "alice@example.com"}),
+    ("rename", {"name": "Alice"}),
+    ("rename", {"name": "Alice Smith"}),
+    ("change-credit-limit", {"credit_limit": 1}),
+    ("change-credit-limit", {"credit_limit": 2}),
+    ("deactivate", {"reason": "moved"}),
+    ("reactivate", {}),
+]
+
+
+@dataclass
+class Customers:
+    """A service, and those who use it."""
+
+    served: Served
+    http: httpx.AsyncClient
+    history: History
+    prefix: str
+
+    def load(self, number: int = CALLERS, *, seed: int = 0) -> AbstractAsyncContextManager[None]:
+        """Callers that send commands until the block ends."""
+        chance = random.Random(seed)  # noqa: S311 - no secret
+
+        async def call(caller: int) -> None:
+            name, data = chance.choice(COMMANDS)
+            key = f"{self.prefix}{caller % CUSTOMERS}"
+            await self.history.send(self.submit, command(name, json.dumps(data), key=key, category="customer"))
+
+        return callers(call, number)
+
+    async def submit(self, envelope: CommandEnvelope) -> Done:
+        """Send one command, as a batch of one line, in which the caller chooses the command id."""
+        line = {
+            "actor": envelope.category,
+            "id": envelope.key,
+            "command": envelope.command,
+            "data": json.loads(envelope.data),
+            "command_id": str(envelope.command_id),
+        }
+        try:
+            response = await self.http.post("/v1/commands", content=json.dumps(line))
+            reply = json.loads(response.text)
+        except (httpx.TransportError, ValueError) as exc:
+            raise OutcomeUnknown(envelope.command_id, repr(exc)) from exc
+        if reply["status"] != httpx.codes.OK:
+            raise _error(envelope, reply)
+        events = tuple(EventOut(each["type"], each["version"], json.dumps(each["data"])) for each in reply["events"])
+        return Done(reply["version"], events, 0, 0, reply["replayed"])
+
+
+def _error(envelope: CommandEnvelope, problem: dict[str, Any]) -> ActorsError:
+    code, detail = problem["code"], problem["detail"]
+    match problem["status"]:
+        case 503:
+            return (Overloaded if code == "overloaded" else Unavailable)(detail)
+        case 504:
+            return OutcomeUnknown(envelope.command_id, detail)
+        case 412:
+            return WrongExpectedVersion(envelope.key, 0, 0)
+        case 422 if code == "idempotency-key-reused":
+            return CommandIdReused(envelope.command_id)
+        case 422:
+            return InvalidCommand(detail)
+        case _:
+            return Rejected(code, detail)
+
+
+@asynccontextmanager
+async def customers_of(served: Served) -> AsyncIterator[Customers]:
+    """Customers of this test alone; when the block ends, their history is held against the log."""
+    token = (served.data / "token").read_text().strip()
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson"}
+    async with httpx.AsyncClient(base_url=served.url, headers=headers, timeout=60.0) as http:
+        customers = Customers(served, http, History(), f"c{uuid4().hex[:8]}-")
+        yield customers
+    async with scan_log(EmbeddedPostgres(served.data).url("events")) as log:
+        problems = await check(customers.history, log, STANDARD.deciders)
+    assert not problems, "\n".join(problems[:20])

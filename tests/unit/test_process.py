@@ -1,0 +1,33 @@
+"""A process whose work stands still ends, also when nothing in it can say so any more."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+STUCK = """
+import time
+from actors.process import Pulse, end_process_without
+pulse = Pulse()
+end_process_without(pulse, silent_s=0.2)
+{work}
+"""
+
+
+def run(work: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", STUCK.format(work=work)], capture_output=True, text=True, check=False, timeout=30
+    )
+
+
+def test_process_that_is_stuck_ends() -> None:
+    done = run("while True: pass")
+
+    assert done.returncode == 1
+    assert "stands still" in done.stderr
+
+
+def test_process_whose_work_goes_on_lives() -> None:
+    done = run("for _ in range(20): pulse.beat(); time.sleep(0.05)")
+
+    assert done.returncode == 0
