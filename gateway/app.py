@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.metadata import version
 from typing import Any
 
 from litestar import Litestar, Request, Response, Router, get
-from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import Message
-from litestar.types import Scope as AsgiScope
+from litestar.types import ASGIApp
 
 from actors.domain.domain import Domain
 from actors.runtime.client import CommandSender
+from gateway.access_log import AccessLog
 from gateway.answers import Answers
 from gateway.auth import Guard, Scope, refuse_open_routes
 from gateway.batch import batch_route
 from gateway.commands import command_routes, component_name
 from gateway.customer_routes import customer_order_routes, customer_routes
+from gateway.door import Door
 from gateway.history_routes import history_routes
+from gateway.lane import Lane
+from gateway.limits import Limits
 from gateway.log_reader import LogReader
 from gateway.operations import operation_routes
 from gateway.order_routes import order_routes, sales_routes
 from gateway.problems import answer
-from gateway.request_id import REQUEST_ID_HEADER, request_id_of
+from gateway.rate import Rates
 from gateway.token_verifier import Verifier
 from gateway.view_routes import view_routes
 from projections.customer_orders import CUSTOMER_ORDERS
@@ -38,8 +40,6 @@ from projections.projection import projections_of
 from projections.sales import SALES
 from projections.views import ViewReader
 
-LARGEST_BODY = 1024 * 1024
-
 _OWN_ROUTES = (
     (CUSTOMERS, customer_routes),
     (CUSTOMER_ORDERS, customer_order_routes),
@@ -48,32 +48,48 @@ _OWN_ROUTES = (
 )
 
 
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+
+
 def create_app(
-    domain: Domain, sender: CommandSender, reader: ViewReader, log: LogReader, verifier: Verifier
-) -> Litestar:
+    domain: Domain,
+    sender: CommandSender,
+    reader: ViewReader,
+    log: LogReader,
+    verifier: Verifier,
+    *,
+    hosts: Collection[str] = LOOPBACK_HOSTS,
+    limits: Limits | None = None,
+    access_log: AccessLog | None = None,
+) -> ASGIApp:
     """The gateway for a domain.
+
+    Args:
+        hosts: names that requests may call it by.
 
     Raises:
         ValueError: a route declares no scope.
     """
+    limits = limits or Limits()
+    guard = Guard(verifier, Rates(limits.rate_per_s))
     app = Litestar(
         route_handlers=[
-            *command_routes(domain, sender),
-            batch_route(domain, sender),
+            *command_routes(domain, sender, limits),
+            batch_route(domain, sender, limits),
             *_query_routes(domain, Answers(sender, reader, log)),
             *operation_routes(sender, reader),
             describe_api,
         ],
-        guards=[Guard(verifier)],
+        guards=[guard],
         exception_handlers={HTTPException: answer, Exception: answer},
-        before_send=[_name_request],
-        request_max_body_size=LARGEST_BODY,
+        # Bodies are read by `gateway/body.py`.
+        request_max_body_size=None,
         openapi_config=_openapi(),
         logging_config=None,
     )
     refuse_open_routes(app)
     app.openapi_schema.components.schemas.update(_command_schemas(domain))
-    return app
+    return Door(Lane(app, guard), limits, hosts, access_log or AccessLog())
 
 
 @get("/openapi.json", opt={"scope": Scope.PUBLIC}, include_in_schema=False)
@@ -88,12 +104,6 @@ def _query_routes(domain: Domain, answers: Answers) -> Sequence[HTTPRouteHandler
     with_routes = [projection for projection, _ in _OWN_ROUTES]
     others = {projection.name: projection for projection in served if projection not in with_routes}
     return [*routes, *history_routes(domain, answers), *view_routes(answers, others)]
-
-
-async def _name_request(message: Message, scope: AsgiScope) -> None:
-    if message["type"] == "http.response.start":
-        request_id = request_id_of(ASGIConnection(scope))
-        message["headers"] = [*message["headers"], (REQUEST_ID_HEADER.lower().encode(), request_id.encode())]
 
 
 def _openapi() -> OpenAPIConfig:

@@ -10,6 +10,7 @@ from litestar import Litestar
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
+from gateway.rate import Rates
 from gateway.token_verifier import Caller, Unauthenticated, Verifier
 
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
@@ -36,19 +37,27 @@ class InsufficientScope(Exception):
 
 
 class Guard:
-    """Lets a request through to its route when its token has the route's scope."""
+    """Lets a request through to its route when its token has the scope, and its subject sends no more than it may."""
 
-    def __init__(self, verifier: Verifier) -> None:
+    def __init__(self, verifier: Verifier, rates: Rates) -> None:
         self._verifier = verifier
+        self._rates = rates
+        self._policy = (b"ratelimit-policy", rates.policy.encode())
 
     async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         needed = _scope_of(handler)
         if needed is Scope.PUBLIC:
             return
+        if b"access_token=" in connection.scope["query_string"]:
+            raise Unauthenticated("a token does not belong into an address")
         caller = await self._verifier.verify(bearer_token(connection.headers.getall("authorization", [])))
+        state = connection.scope["state"]
+        state["caller"] = caller
+        state["rate"] = [self._policy]
+        left = self._rates.take(caller.subject)
+        state["rate"] = [self._policy, (b"ratelimit", left.encode())]
         if needed not in caller.scopes:
             raise InsufficientScope(needed)
-        connection.scope["state"]["caller"] = caller
 
 
 def bearer_token(headers: list[str]) -> str:

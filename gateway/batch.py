@@ -27,7 +27,9 @@ from actors.runtime.client import CommandSender
 from actors.runtime.command_id import new_command_id
 from actors.runtime.wire import CommandEnvelope
 from gateway.auth import Scope, caller_of
+from gateway.body import check_json, stream_body
 from gateway.commands import DEFAULT_WAIT_S, Reply, reply_to
+from gateway.limits import Limits
 from gateway.problems import BadRequest, problem_of
 from gateway.replies import problems
 from gateway.request_id import request_id_of
@@ -59,7 +61,7 @@ class DoneLine(Reply):
     status: int = 200
 
 
-def batch_route(domain: Domain, sender: CommandSender) -> HTTPRouteHandler:
+def batch_route(domain: Domain, sender: CommandSender, limits: Limits) -> HTTPRouteHandler:
     """The route that takes batches."""
 
     @post(
@@ -69,7 +71,6 @@ def batch_route(domain: Domain, sender: CommandSender) -> HTTPRouteHandler:
         operation_id="commands",
         summary="many commands, one on each line",
         tags=["commands"],
-        request_max_body_size=None,
         media_type=MEDIA_TYPE,
         responses=problems(415),
     )
@@ -77,32 +78,22 @@ def batch_route(domain: Domain, sender: CommandSender) -> HTTPRouteHandler:
         if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
             raise BadRequest(415, "unsupported-media-type", f"send the commands as {MEDIA_TYPE}")
         batch = Batch(domain, sender, caller_of(request).subject, request_id_of(request))
-        return answer_while_reading(batch)
+        return answer_while_reading(batch, limits)
 
     return commands
 
 
-def answer_while_reading(batch: Batch) -> ASGIApp:
+def answer_while_reading(batch: Batch, limits: Limits) -> ASGIApp:
     """The answers as an app of their own: a stream of the framework would throw away what comes in meanwhile."""
 
     async def app(_: AsgiScope, receive: Receive, send: Send) -> None:
         headers = [(b"content-type", MEDIA_TYPE.encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        async for answer in batch.answers(_read(receive)):
+        async for answer in batch.answers(stream_body(receive, limits)):
             await send({"type": "http.response.body", "body": answer, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     return app
-
-
-async def _read(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            return
-        yield message["body"]
-        more = message["more_body"]
 
 
 class Batch:
@@ -150,6 +141,7 @@ class Batch:
     def _read(self, line: bytes | None) -> tuple[BatchLine, CommandEnvelope]:
         if line is None:
             raise BadRequest(413, "too-large", f"a line holds at most {LONGEST_LINE} bytes")
+        check_json(line)
         parsed = BatchLine.model_validate_json(line)
         decider = self._domain.decider(parsed.actor)
         model = decider.command_types.get(parsed.command) if decider else None

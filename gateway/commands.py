@@ -21,7 +21,9 @@ from actors.domain.domain import Domain
 from actors.runtime.client import CommandSender
 from actors.runtime.wire import CommandEnvelope, Done
 from gateway.auth import Scope, caller_of
+from gateway.body import check_json, read_body
 from gateway.headers import command_id_of, expected_version_of, wait_of
+from gateway.limits import Limits
 from gateway.problems import BadRequest
 from gateway.replies import CommandReply, problems
 from gateway.request_id import request_id_of
@@ -50,10 +52,10 @@ class Reply(msgspec.Struct):
     token: str
 
 
-def command_routes(domain: Domain, sender: CommandSender) -> Sequence[HTTPRouteHandler]:
+def command_routes(domain: Domain, sender: CommandSender, limits: Limits) -> Sequence[HTTPRouteHandler]:
     """A route for each command of the domain."""
     return [
-        _route(sender, decider, name, model)
+        _route(sender, limits, decider, name, model)
         for decider in domain.deciders
         for name, model in decider.command_types.items()
     ]
@@ -76,7 +78,9 @@ def component_name(decider: AnyDecider, model: type[Command]) -> str:
     return f"{decider.category.capitalize()}{model.__name__}"
 
 
-def _route(sender: CommandSender, decider: AnyDecider, name: str, model: type[Command]) -> HTTPRouteHandler:
+def _route(
+    sender: CommandSender, limits: Limits, decider: AnyDecider, name: str, model: type[Command]
+) -> HTTPRouteHandler:
     body = RequestBody(
         content={
             "application/json": OpenAPIMediaType(
@@ -96,7 +100,7 @@ def _route(sender: CommandSender, decider: AnyDecider, name: str, model: type[Co
     @post(
         f"/v1/{decider.collection}/{{actor_id:str}}/{name}",
         status_code=200,
-        opt={"scope": Scope.COMMANDS},
+        opt={"scope": Scope.COMMANDS, "lane": True},
         operation_class=CommandOperation,
         operation_id=f"{decider.category}-{name}",
         summary=f"{name} ({decider.category})",
@@ -105,7 +109,7 @@ def _route(sender: CommandSender, decider: AnyDecider, name: str, model: type[Co
         responses=problems(404, 409, 412, 413, 415, 422, 503, 504),
     )
     async def command(request: Request[Any, Any, Any], actor_id: FromPath[str]) -> Response[CommandReply]:
-        envelope = await _envelope(request, decider, actor_id, name, model)
+        envelope = await _envelope(request, limits, decider, actor_id, name, model)
         done = await sender.submit(envelope)
         return _answer(reply_to(envelope, done, sender))
 
@@ -113,14 +117,15 @@ def _route(sender: CommandSender, decider: AnyDecider, name: str, model: type[Co
 
 
 async def _envelope(
-    request: Request[Any, Any, Any], decider: AnyDecider, actor_id: str, name: str, model: type[Command]
+    request: Request[Any, Any, Any], limits: Limits, decider: AnyDecider, actor_id: str, name: str, model: type[Command]
 ) -> CommandEnvelope:
     key = checked_key(actor_id)
     subject = caller_of(request).subject
-    body = await request.body()
-    if body and _JSON.fullmatch(request.headers.get("Content-Type", "")) is None:
+    body = await read_body(request.headers.get("Content-Length"), request.receive, limits) or b"{}"
+    if body != b"{}" and _JSON.fullmatch(request.headers.get("Content-Type", "")) is None:
         raise BadRequest(415, "unsupported-media-type", "send the command as application/json")
-    command = model.model_validate_json(body or b"{}")
+    check_json(body)
+    command = model.model_validate_json(body)
     return CommandEnvelope(
         category=decider.category,
         key=key,

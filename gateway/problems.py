@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
+from litestar.types.asgi_types import HTTPResponseBodyEvent, HTTPResponseStartEvent
 from pydantic import ValidationError
 
 from actors.errors import (
@@ -26,6 +27,7 @@ from actors.errors import (
 from actors.store.event_store import StoreUnavailable, StoreUnsuitable
 from actors.store.token import InvalidToken
 from gateway.auth import InsufficientScope
+from gateway.rate import RateLimited
 from gateway.request_id import request_id_of
 from gateway.token_verifier import Unauthenticated
 from projections.errors import InvalidCursor, InvalidQuery, PoisonEvent, ViewsUnavailable
@@ -40,7 +42,7 @@ class BadRequest(Exception):
     """What the caller sent cannot be used.
 
     Args:
-        status: 400, 404, 415 or 422.
+        status: 4xx.
         code: stable name.
         detail: one sentence.
         errors: `{"pointer": …, "detail": …}` for each field that is wrong.
@@ -82,6 +84,16 @@ class Problem:
             **self.more,
         }
 
+    def messages(self, request_id: str) -> tuple[HTTPResponseStartEvent, HTTPResponseBodyEvent]:
+        """The answer as ASGI messages, for what happens outside of the framework."""
+        body = msgspec.json.encode(self.body(request_id))
+        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in self.headers.items()]
+        headers += [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+        return (
+            {"type": "http.response.start", "status": self.status, "headers": headers},
+            {"type": "http.response.body", "body": body, "more_body": False},
+        )
+
 
 def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - one table, in one place
     """What to tell the caller about an error. 503 promises that nothing was done, 504 promises nothing."""
@@ -122,9 +134,14 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - o
         case InsufficientScope():
             challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{error.needed}"'}
             return Problem(403, "insufficient-scope", f"the token lacks the scope {error.needed}", headers=challenge)
+        case RateLimited():
+            wait = {"Retry-After": str(error.retry_after_s)}
+            return Problem(429, "rate-limited", "this subject sends too many requests; nothing was done", headers=wait)
         case BadRequest():
             more = {"errors": list(error.errors)} if error.errors else {}
-            return Problem(error.status, error.code, error.detail, more)
+            # What is left of a body that is not read would be taken for the next request.
+            headers = {"Connection": "close"} if error.status in (408, 413) else {}
+            return Problem(error.status, error.code, error.detail, more, headers)
         case ValidationError():
             return _invalid(error)
         case ValidationException():
@@ -140,6 +157,7 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     problem, request_id = problem_of(error), request_id_of(request)
     if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("request failed", extra={"request_id": request_id, "path": request.url.path}, exc_info=error)
+    request.scope["state"]["code"] = problem.code
     return Response(
         msgspec.json.encode(problem.body(request_id)),
         status_code=problem.status,

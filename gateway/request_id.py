@@ -8,17 +8,16 @@ from uuid import uuid4
 
 from litestar.connection import ASGIConnection
 
-REQUEST_ID_HEADER = "Request-Id"
-
 _SANE = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 
 
+def request_id_from(given: bytes | None) -> str:
+    """The caller's own id when it is a sane one, else one made here."""
+    text = given.decode("latin-1") if given else ""
+    return text if _SANE.fullmatch(text) else uuid4().hex
+
+
 def request_id_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
-    """The caller's own id when it is a sane one, else one made here; the same for the whole request."""
-    state = connection.scope["state"]
-    known: str | None = state.get("request_id")
-    if known is None:
-        given = connection.headers.get(REQUEST_ID_HEADER, "")
-        known = given if _SANE.fullmatch(given) else uuid4().hex
-        state["request_id"] = known
-    return known
+    """The id that the door gave to a request."""
+    request_id: str = connection.scope["state"]["request_id"]
+    return request_id

@@ -8,28 +8,33 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
-from litestar import Litestar
+from litestar.types import ASGIApp
 
 HEADER_TIMEOUT_MS = 10_000
 BACKLOG = 1_024
+MOST_CONNECTIONS = 8_192
+LARGEST_HEAD = 64 * 1024
 STOP_TIMEOUT_S = 20.0
 
 
 class HttpServer:
     """Serves an app on a socket until it is stopped."""
 
-    def __init__(self, app: Litestar, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
         self._server = Server(
             app,
             address=host,
             port=port,
             interface=Interfaces.ASGI,
+            # HTTP/2 has floods of its own and no use behind a proxy.
+            http=HTTPModes.http1,
             websockets=False,
             backlog=BACKLOG,
-            http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
+            backpressure=MOST_CONNECTIONS,
+            http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS, max_buffer_size=LARGEST_HEAD),
             log_enabled=False,
         )
         self._work: asyncio.Task[None] | None = None

@@ -424,7 +424,9 @@ async def test_batch_answers_each_line_in_order(service: Service) -> None:
 
 async def test_batch_answers_a_line_before_the_next_one_comes(service: Service) -> None:
     reader, writer = await asyncio.open_connection(service.http.base_url.host, service.http.base_url.port)
-    head = f"POST /v1/commands HTTP/1.1\r\nHost: x\r\nAuthorization: {service.http.headers['Authorization']}\r\n"
+    head = (
+        f"POST /v1/commands HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {service.http.headers['Authorization']}\r\n"
+    )
     writer.write(f"{head}Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
     body = json.dumps({"actor": "customer", "id": "a", "command": "register", "data": ALICE}) + "\n"
 

@@ -1,0 +1,26 @@
+"""How much of everything a gateway takes, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Each is for one gateway.
+
+    Attributes:
+        body: bytes of a command.
+        address: bytes of path and query.
+        head: bytes of all request headers.
+        body_timeout_s: for a whole command, and for each next piece of a batch.
+        waiting: requests that wait for the beginning of their answer; one more is refused at once.
+        rate_per_s: requests of one subject, on average; as many again may come at once.
+    """
+
+    body: int = 1024 * 1024
+    address: int = 8 * 1024
+    head: int = 32 * 1024
+    body_timeout_s: float = 10.0
+    waiting: int = 1_024
+    rate_per_s: float = 10_000.0
