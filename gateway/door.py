@@ -69,7 +69,8 @@ class Door:
         self._waiting -= 1
 
     def _check(self, scope: Any, headers: dict[bytes, bytes]) -> None:
-        if len(scope["raw_path"] or b"") + len(scope["query_string"]) > self._limits.address:
+        query: bytes = scope["query_string"]
+        if len(scope["raw_path"]) + len(query) + bool(query) > self._limits.address:
             raise BadRequest(414, "address-too-long", f"an address holds at most {self._limits.address} bytes")
         if sum(len(name) + len(value) for name, value in scope["headers"]) > self._limits.head:
             raise BadRequest(431, "headers-too-large", f"the headers hold at most {self._limits.head} bytes")

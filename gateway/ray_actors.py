@@ -22,6 +22,7 @@ from actors.runtime.ray_actors import RayTransport, join_ray
 from actors.store.postgres import PostgresEventStore
 from gateway.app import create_app
 from gateway.jwks import provider_verifier
+from gateway.limits import Limits
 from gateway.local_key import local_verifier
 from gateway.log_reader import LogReader
 from gateway.server import HttpServer
@@ -50,6 +51,8 @@ class GatewayConfig(msgspec.Struct, frozen=True):
 
     Attributes:
         domain: `module:attribute` of the domain.
+        hosts: names that requests may call it by.
+        rate_per_s: requests of one subject that it takes each second.
         public_pem: verifies tokens of the local key; None with an identity provider.
         jwks_url, issuer, audience: of the identity provider; None without.
     """
@@ -61,6 +64,8 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     events_url: str
     views_url: str
     domain: str
+    hosts: list[str]
+    rate_per_s: float
     public_pem: bytes | None
     jwks_url: str | None = None
     issuer: str | None = None
@@ -76,7 +81,15 @@ class GatewayActor:
         domain = load_domain(settings.domain)
         self._reader = ViewReader(settings.views_url, projections_of(domain))
         self._log = LogReader(partial(PostgresEventStore.open, settings.events_url, partitions=settings.partitions))
-        app = create_app(domain, Client(RayTransport()), self._reader, self._log, _verifier(settings))
+        app = create_app(
+            domain,
+            Client(RayTransport()),
+            self._reader,
+            self._log,
+            _verifier(settings),
+            hosts=settings.hosts,
+            limits=Limits(rate_per_s=settings.rate_per_s),
+        )
         self._server = HttpServer(app, settings.host, settings.port)
         self._work = self._server.start()
         self._work.add_done_callback(end_process_with)

@@ -19,6 +19,7 @@ from actors.domain.domain import Domain, load_domain
 from actors.runtime.ray_actors import SiloConfig, start_silo, watch_silo
 from actors.store.data_dir import DataDir
 from actors.store.embedded import EmbeddedPostgres
+from gateway.app import LOOPBACK_HOSTS
 from gateway.auth import TOKEN_SCOPES
 from gateway.local_key import LocalKey, write_secret
 from gateway.ray_actors import (
@@ -292,6 +293,8 @@ def _start_actors(settings: Settings, plan: Plan, databases: Databases, domain: 
                 events_url=databases.events_url,
                 views_url=databases.views_url,
                 domain=settings.domain,
+                hosts=[*LOOPBACK_HOSTS, f"[{plan.host}]" if ":" in plan.host else plan.host.lower(), *settings.hosts],
+                rate_per_s=settings.rate_per_s,
                 public_pem=key.public_pem if key is not None else None,
                 jwks_url=settings.auth_jwks_url,
                 issuer=settings.auth_issuer,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -16,6 +17,9 @@ class Settings(BaseSettings):
         domain: `module:attribute` of what is served.
         data: directory of everything that is this service's own.
         auth_jwks_url, auth_issuer, auth_audience: whose tokens are accepted; None = those of the local key.
+        allowed_hosts: names, with commas between them, that requests may call the service by, beside those of
+            this machine and the address it listens on.
+        rate_per_s: requests of one subject that one gateway takes each second.
     """
 
     model_config = SettingsConfigDict(env_prefix="RAYLEANS_", frozen=True, extra="ignore")
@@ -27,6 +31,13 @@ class Settings(BaseSettings):
     auth_jwks_url: str | None = None
     auth_issuer: str | None = None
     auth_audience: str | None = None
+    allowed_hosts: str = ""
+    rate_per_s: float = Field(default=10_000.0, gt=0)
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names in `allowed_hosts`, in small letters."""
+        return [host.strip().lower() for host in self.allowed_hosts.split(",") if host.strip()]
 
     @property
     def has_own_identity_provider(self) -> bool:

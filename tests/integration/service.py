@@ -21,6 +21,7 @@ from actors.store.memory import MemoryEventStore
 from actors.store.token import TokenCodec
 from gateway.app import create_app
 from gateway.auth import TOKEN_SCOPES
+from gateway.limits import Limits
 from gateway.local_key import LocalKey, local_verifier
 from gateway.log_reader import LogReader
 from gateway.server import HttpServer
@@ -47,13 +48,32 @@ class Service:
     def token(self, *scopes: str, lifetime: timedelta = timedelta(minutes=5)) -> str:
         return self.key.mint("bob", scopes, lifetime)
 
+    async def raw(self, request: bytes, *, within_s: float = 5.0) -> bytes:
+        """Send bytes; what came back until the service closed the connection or said nothing more for `within_s`."""
+        reader, writer = await asyncio.open_connection(self.http.base_url.host, self.http.base_url.port)
+        writer.write(request)
+        answer = b""
+        with suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(within_s):
+                while piece := await reader.read(65536):
+                    answer += piece
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        return answer
+
     async def events_of(self, stream: str) -> list[str]:
         return [event.type for event in await self.store.read_stream(stream)]
 
 
 @asynccontextmanager
 async def running_service(
-    domain: Domain, views_url: str, data: Path, store: MemoryEventStore | None = None
+    domain: Domain,
+    views_url: str,
+    data: Path,
+    store: MemoryEventStore | None = None,
+    *,
+    limits: Limits | None = None,
 ) -> AsyncIterator[Service]:
     """A service that works until the block ends, on a new log unless one is given."""
     async with AsyncExitStack() as stack:
@@ -69,7 +89,8 @@ async def running_service(
         log = LogReader(partial(_opened, store))
         key = LocalKey.make_or_load(data)
         port = _free_port()
-        server = HttpServer(create_app(domain, client, reader, log, local_verifier(key.public_pem)), "127.0.0.1", port)
+        app = create_app(domain, client, reader, log, local_verifier(key.public_pem), limits=limits)
+        server = HttpServer(app, "127.0.0.1", port)
         server.start()
         stack.push_async_callback(server.stop)
         token = key.mint("bob", TOKEN_SCOPES, timedelta(minutes=5))
