@@ -26,13 +26,13 @@ from actors.errors import ActorsError, Unavailable
 from actors.runtime.client import CommandSender
 from actors.runtime.command_id import new_command_id
 from actors.runtime.wire import CommandEnvelope
-from gateway.auth import Scope, caller_of
+from gateway.auth import Scope
 from gateway.body import check_json, stream_body
 from gateway.commands import DEFAULT_WAIT_S, Reply, reply_to
 from gateway.limits import Limits
+from gateway.origin import Origin, origin_of
 from gateway.problems import BadRequest, problem_of
 from gateway.replies import problems
-from gateway.request_id import request_id_of
 
 MEDIA_TYPE = "application/x-ndjson"
 LONGEST_LINE = 1024 * 1024
@@ -77,7 +77,7 @@ def batch_route(domain: Domain, sender: CommandSender, limits: Limits) -> HTTPRo
     async def commands(request: Request[Any, Any, Any]) -> ASGIApp:
         if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
             raise BadRequest(415, "unsupported-media-type", f"send the commands as {MEDIA_TYPE}")
-        batch = Batch(domain, sender, caller_of(request).subject, request_id_of(request))
+        batch = Batch(domain, sender, origin_of(request))
         return answer_while_reading(batch, limits)
 
     return commands
@@ -99,11 +99,10 @@ def answer_while_reading(batch: Batch, limits: Limits) -> ASGIApp:
 class Batch:
     """The commands of one request."""
 
-    def __init__(self, domain: Domain, sender: CommandSender, by: str, request_id: str) -> None:
+    def __init__(self, domain: Domain, sender: CommandSender, origin: Origin) -> None:
         self._domain = domain
         self._sender = sender
-        self._by = by
-        self._request_id = request_id
+        self._origin = origin
         self._last: dict[tuple[str, str], asyncio.Task[bytes]] = {}
         self._passing: set[tuple[str, str]] = set()
 
@@ -156,8 +155,11 @@ class Batch:
             command_id=parsed.command_id or new_command_id(),
             expected_version=parsed.expected_version,
             deadline=0,
-            by=self._by,
-            request_id=self._request_id,
+            by=self._origin.by,
+            request_id=self._origin.request_id,
+            client=self._origin.client,
+            traceparent=self._origin.traceparent,
+            received_at=self._origin.received_at,
         )
 
     async def _run(
@@ -180,7 +182,7 @@ class Batch:
         return self._problem(error)
 
     def _problem(self, error: Exception) -> bytes:
-        return msgspec.json.encode(problem_of(error).body(self._request_id)) + b"\n"
+        return msgspec.json.encode(problem_of(error).body(self._origin.request_id)) + b"\n"
 
 
 async def split_lines(body: AsyncIterator[bytes]) -> AsyncIterator[bytes | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +19,13 @@ from actors.domain.decider import AnyDecider, Command
 from actors.domain.domain import Domain
 from actors.runtime.client import CommandSender
 from actors.runtime.wire import CommandEnvelope, Done
-from gateway.auth import Scope, caller_of
+from gateway.auth import Scope
 from gateway.body import check_json, read_body
 from gateway.headers import command_id_of, expected_version_of, wait_of
 from gateway.limits import Limits
+from gateway.origin import origin_of
 from gateway.problems import BadRequest
 from gateway.replies import CommandReply, problems
-from gateway.request_id import request_id_of
 
 DEFAULT_WAIT_S = 10.0
 
@@ -120,7 +119,7 @@ async def _envelope(
     request: Request[Any, Any, Any], limits: Limits, decider: AnyDecider, actor_id: str, name: str, model: type[Command]
 ) -> CommandEnvelope:
     key = checked_key(actor_id)
-    subject = caller_of(request).subject
+    origin = origin_of(request)
     body = await read_body(request.headers.get("Content-Length"), request.receive, limits) or b"{}"
     if body != b"{}" and _JSON.fullmatch(request.headers.get("Content-Type", "")) is None:
         raise BadRequest(415, "unsupported-media-type", "send the command as application/json")
@@ -131,11 +130,14 @@ async def _envelope(
         key=key,
         command=name,
         data=command.model_dump_json(exclude_defaults=True),
-        command_id=command_id_of(request, subject),
+        command_id=command_id_of(request, origin.by),
         expected_version=expected_version_of(request),
-        deadline=time.time() + wait_of(request, DEFAULT_WAIT_S),
-        by=subject,
-        request_id=request_id_of(request),
+        deadline=origin.received_at + wait_of(request, DEFAULT_WAIT_S),
+        by=origin.by,
+        request_id=origin.request_id,
+        client=origin.client,
+        traceparent=origin.traceparent,
+        received_at=origin.received_at,
     )
 
 

@@ -126,7 +126,7 @@ def _already_true(activation: Activation[Any]) -> Done:
 def _new_events(
     activation: Activation[Any], envelope: CommandEnvelope, command: Command, events: Sequence[Event], silo: str
 ) -> list[NewEvent]:
-    metadata = _json.encode({"by": envelope.by, "request_id": envelope.request_id, "silo": silo}).decode()
+    metadata = _metadata(envelope, silo)
     text = text_of(envelope.command, command)
     return [
         NewEvent(
@@ -142,3 +142,10 @@ def _new_events(
         )
         for ordinal, event in enumerate(events)
     ]
+
+
+def _metadata(envelope: CommandEnvelope, silo: str) -> str:
+    """Who sent a command and which way it came; what is not known of that is left out."""
+    way = {"client": envelope.client, "traceparent": envelope.traceparent, "received_at": envelope.received_at}
+    known = {name: value for name, value in way.items() if value}
+    return _json.encode({"by": envelope.by, "request_id": envelope.request_id, "silo": silo, **known}).decode()

@@ -25,6 +25,9 @@ class CommandEnvelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
         deadline: Unix time in seconds after which it must not be decided any more.
         by: who sent it, from a verified token or the program's own name.
         request_id: of the request that carried it, for people.
+        client: the program that sent it, from the token; empty when that is not known.
+        traceparent: place in a distributed trace, as W3C Trace Context writes it; empty when there is none.
+        received_at: Unix time in seconds at which the gateway had it; 0 when it came another way.
     """
 
     category: str
@@ -36,6 +39,9 @@ class CommandEnvelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
     deadline: float
     by: str
     request_id: str
+    client: str = ""
+    traceparent: str = ""
+    received_at: float = 0.0
 
 
 class EventOut(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -95,12 +96,30 @@ async def test_if_match_must_be_the_version(service: Service) -> None:
     assert taken.status_code == 412
 
 
-async def test_author_and_request_id_of_a_command_are_in_the_log(service: Service) -> None:
-    await service.http.post("/v1/customers/alice/register", json=ALICE, headers={"Request-Id": "r-17"})
+async def test_a1_origin_of_a_command_is_in_the_log_and_never_from_its_body(service: Service) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    sent = {"Request-Id": "r-17", "traceparent": trace}
+    before = time.time()
+    await service.http.post("/v1/customers/alice/register", json=ALICE, headers=sent)
+    line = json.dumps({"actor": "customer", "id": "alice", "command": "rename", "data": {"name": "B"}})
+    forged = json.dumps({"actor": "customer", "id": "alice", "command": "rename", "data": {"name": "C"}, "by": "eve"})
+    batch = {**sent, "Content-Type": "application/x-ndjson"}
+    await service.http.post("/v1/commands", content=f"{line}\n{forged}\n", headers=batch)
+
+    events = await service.store.read_stream("customer-alice")
+    assert len(events) == 2
+    for event in events:
+        metadata = json.loads(event.metadata)
+        assert before - 1 < metadata.pop("received_at") < time.time() + 1
+        assert metadata.pop("silo").startswith("silo/0")
+        assert metadata == {"by": "bob", "request_id": "r-17", "traceparent": trace}
+
+
+async def test_a1_trace_that_is_none_is_left_out(service: Service) -> None:
+    await service.http.post("/v1/customers/alice/register", json=ALICE, headers={"traceparent": "00-<script>"})
 
     (event,) = await service.store.read_stream("customer-alice")
-    metadata = json.loads(event.metadata)
-    assert (metadata["by"], metadata["request_id"]) == ("bob", "r-17")
+    assert "traceparent" not in event.metadata
 
 
 async def test_query_with_the_token_of_a_command_sees_it(service: Service) -> None:
