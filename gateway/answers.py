@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from actors.runtime.client import CommandSender
 from actors.store.event_store import Marks, furthest, positions_of, stream_name
-from actors.store.token import InvalidToken
+from actors.store.token import InvalidToken, TokenCodec
 from gateway.headers import wait_of
 from gateway.log_reader import LogReader
 from gateway.problems import BadRequest, NotYetConsistent
@@ -78,6 +78,11 @@ class Answers:
             raise BadRequest(404, "version-not-found", f"{stream} is at version {then.last.version}")
         return Seen(then.row, furthest(known, then.last.marks))
 
+    @property
+    def tokens(self) -> TokenCodec:
+        """Reads and writes tokens. Raises `Unavailable` before the store is known."""
+        return self._sender.tokens
+
     async def known_to(self, request: Request[Any, Any, Any]) -> Marks:
         """What the caller's `Consistency-Token` names; nothing without one.
 
@@ -87,7 +92,7 @@ class Answers:
         token = request.headers.get("Consistency-Token")
         if token is None:
             return {}
-        marks = self._sender.tokens.decode(token)
+        marks = self.tokens.decode(token)
         if not await self.log.has(marks):
             raise InvalidToken
         return marks
@@ -104,7 +109,7 @@ class Answers:
         tag = f'"{version}"' if version is not None else f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
         headers = {
             "ETag": tag,
-            "Consistency-Token": self._sender.tokens.encode(checkpoint),
+            "Consistency-Token": self.tokens.encode(checkpoint),
             "Cache-Control": "private, no-store",
             "Vary": "Authorization",
         }

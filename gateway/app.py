@@ -31,6 +31,8 @@ from gateway.operations import operation_routes
 from gateway.order_routes import order_routes, sales_routes
 from gateway.problems import answer
 from gateway.rate import Rates
+from gateway.stream import stream_route
+from gateway.tail import Tail
 from gateway.token_verifier import Verifier
 from gateway.view_routes import view_routes
 from projections.customer_orders import CUSTOMER_ORDERS
@@ -56,6 +58,7 @@ def create_app(
     sender: CommandSender,
     reader: ViewReader,
     log: LogReader,
+    tail: Tail,
     verifier: Verifier,
     *,
     hosts: Collection[str] = LOOPBACK_HOSTS,
@@ -72,11 +75,13 @@ def create_app(
     """
     limits = limits or Limits()
     guard = Guard(verifier, Rates(limits.rate_per_s))
+    answers = Answers(sender, reader, log)
     app = Litestar(
         route_handlers=[
             *command_routes(domain, sender, limits),
             batch_route(domain, sender, limits),
-            *_query_routes(domain, Answers(sender, reader, log)),
+            *_query_routes(domain, answers),
+            stream_route(domain, answers, tail),
             *operation_routes(sender, reader),
             describe_api,
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from actors.store.event_store import EventStore, Mark, Marks, RecordedEvent, StoreUnavailable, positions_of
@@ -13,6 +13,10 @@ PAGE = 500
 
 # The log cannot be stopped, restored from a backup, started and owned again in less than this.
 FASTEST_RESTORE_S = 1.0
+
+
+class LostFuture(Exception):
+    """The log was restored from a backup; what was read of it before no longer counts."""
 
 
 class LogReader:
@@ -46,15 +50,26 @@ class LogReader:
                 yield event
             version = page[-1].version
 
-    async def partitions(self, after: Mapping[int, int], *, limit: int) -> Sequence[RecordedEvent]:
-        """As `EventStore.read_partitions`. Raises as `stream`."""
+    async def behind(self, after: Marks, *, limit: int) -> Sequence[RecordedEvent]:
+        """The next events of some partitions, at most `limit` of each.
+
+        Raises:
+            LostFuture: those that they are asked to follow are no longer in the log.
+            StoreUnavailable: as `stream`.
+        """
         async with self._asking() as store:
-            return await store.read_partitions(after, limit=limit)
+            events = await store.read_partitions(positions_of(after), limit=limit)
+        # Whoever writes after a restore has an epoch of his own; nothing else changes an epoch often.
+        others = {each.partition: after[each.partition] for each in events if each.epoch != after[each.partition].epoch}
+        if not await self.has({partition: mark for partition, mark in others.items() if mark.position}):
+            raise LostFuture
+        return events
 
     async def heads(self) -> Marks:
-        """The mark of the last event of each partition that has one. Raises as `stream`."""
+        """The mark of the last event of each partition; at 0 when it is empty. Raises as `stream`."""
         async with self._asking() as store:
-            return await store.marks(await store.heads())
+            heads = await store.heads()
+            return dict.fromkeys(heads, Mark(0, 0)) | dict(await store.marks(heads))
 
     async def has(self, marks: Marks) -> bool:
         """Whether these events are in the log, and so everything before them. Raises as `stream`.

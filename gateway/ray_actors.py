@@ -26,8 +26,10 @@ from gateway.limits import Limits
 from gateway.local_key import local_verifier
 from gateway.log_reader import LogReader
 from gateway.server import HttpServer
+from gateway.tail import Tail
 from gateway.token_verifier import Verifier
 from projections.projection import projections_of
+from projections.ray_actors import SiloNews
 from projections.views import ViewReader
 
 pin_ray_settings()
@@ -60,6 +62,7 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     index: int
     host: str
     port: int
+    silos: int
     partitions: int
     events_url: str
     views_url: str
@@ -81,11 +84,14 @@ class GatewayActor:
         domain = load_domain(settings.domain)
         self._reader = ViewReader(settings.views_url, projections_of(domain))
         self._log = LogReader(partial(PostgresEventStore.open, settings.events_url, partitions=settings.partitions))
+        client = Client(RayTransport())
+        self._tail = Tail(self._log, lambda: client.tokens, SiloNews(settings.silos).wait)
         app = create_app(
             domain,
-            Client(RayTransport()),
+            client,
             self._reader,
             self._log,
+            self._tail,
             _verifier(settings),
             hosts=settings.hosts,
             limits=Limits(rate_per_s=settings.rate_per_s),
@@ -101,6 +107,7 @@ class GatewayActor:
     async def stop(self) -> None:
         """Take no more requests, and let those that are under way end."""
         self._work.remove_done_callback(end_process_with)
+        await self._tail.close()
         await self._server.stop()
         await self._reader.close()
         await self._log.close()

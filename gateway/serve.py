@@ -289,6 +289,7 @@ def _start_actors(settings: Settings, plan: Plan, databases: Databases, domain: 
                 index=index,
                 host=plan.host,
                 port=plan.port,
+                silos=plan.silos,
                 partitions=plan.partitions,
                 events_url=databases.events_url,
                 views_url=databases.views_url,

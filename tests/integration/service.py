@@ -25,6 +25,7 @@ from gateway.limits import Limits
 from gateway.local_key import LocalKey, local_verifier
 from gateway.log_reader import LogReader
 from gateway.server import HttpServer
+from gateway.tail import Tail
 from projections.projection import projections_of
 from projections.read_store import ReadStore
 from projections.runner import ProjectionRunner
@@ -40,6 +41,7 @@ class Service:
     store: MemoryEventStore
     key: LocalKey
     runners: list[asyncio.Task[None]]
+    tail: Tail
 
     @property
     def tokens(self) -> TokenCodec:
@@ -89,10 +91,12 @@ async def running_service(
         log = LogReader(partial(_opened, store))
         key = LocalKey.make_or_load(data)
         port = _free_port()
-        app = create_app(domain, client, reader, log, local_verifier(key.public_pem), limits=limits)
+        tail = Tail(log, lambda: client.tokens, partial(_news, silo))
+        app = create_app(domain, client, reader, log, tail, local_verifier(key.public_pem), limits=limits)
         server = HttpServer(app, "127.0.0.1", port)
         server.start()
         stack.push_async_callback(server.stop)
+        stack.push_async_callback(tail.close)
         token = key.mint("bob", TOKEN_SCOPES, timedelta(minutes=5))
         http = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}",
@@ -102,22 +106,23 @@ async def running_service(
         await stack.enter_async_context(http)
         while (await http.get("/readyz")).status_code != httpx.codes.OK:
             pass
-        yield Service(http, store, key, runners)
+        yield Service(http, store, key, runners, tail)
 
 
 async def _opened(store: EventStore) -> EventStore:
     return store
 
 
+async def _news(silo: Silo, checkpoint: Mapping[int, int]) -> None:
+    await silo.wait_beyond(checkpoint, timeout_s=1.0)
+
+
 def _runners(domain: Domain, silo: Silo, store: EventStore, views_url: str) -> list[ProjectionRunner]:
     async def open_views() -> ReadStore:
         return await ReadStore.open(views_url)
 
-    async def wait_for_news(checkpoint: Mapping[int, int]) -> None:
-        await silo.wait_beyond(checkpoint, timeout_s=1.0)
-
     return [
-        ProjectionRunner(projection, partial(_opened, store), open_views, wait_for_news)
+        ProjectionRunner(projection, partial(_opened, store), open_views, partial(_news, silo))
         for projection in projections_of(domain)
     ]
 
