@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from actors.domain.decider import Event
+from actors.domain.upcast import Reading, UnreadableEvent
 from actors.store.event_store import Mark, RecordedEvent
 from projections.errors import LogHasGap, PoisonEvent
 from projections.projection import AnyProjection, Fold, Recorded
@@ -45,10 +46,10 @@ class Folding:
 
     def __init__(self, projection: AnyProjection) -> None:
         self._projection = projection
-        self._models: dict[tuple[str, str], tuple[type[Event], Fold[Any] | None]] = {
-            (source.category, name): (model, projection.on.get(model))
+        self._readings: dict[tuple[str, str], tuple[Reading[Event], Fold[Any] | None]] = {
+            (source.category, name): (reading, projection.on.get(reading.model))
             for source in projection.sources
-            for name, model in source.event_types.items()
+            for name, reading in source.readings.items()
         }
         self._categories = {source.category for source in projection.sources}
 
@@ -103,17 +104,17 @@ class Folding:
     def _step(self, event: RecordedEvent) -> Step:
         if event.category not in self._categories:
             return Step(event)
-        model, fold = self._models.get((event.category, event.type), (None, None))
-        if model is None and self._projection.unknown == "stop":
+        reading, fold = self._readings.get((event.category, event.type), (None, None))
+        if reading is None and self._projection.unknown == "stop":
             return Step(event, poison=poison_of(event, "this release does not know the type"))
-        if model is None or fold is None:
+        if reading is None or fold is None:
             return Step(event)
         try:
-            data = model.model_validate_json(event.data)
+            data = reading.read(event.data)
             recorded = Recorded(data, event.key, event.version, event.recorded_at, event.partition, event.position)
             return Step(event, self._projection.locate(recorded), fold, recorded)
-        except ValidationError as exc:
-            return Step(event, poison=poison_of(event, f"its data does not fit: {exc.error_count()} errors"))
+        except UnreadableEvent as exc:
+            return Step(event, poison=poison_of(event, str(exc)))
         except Exception as bug:  # noqa: BLE001 - locate is not our code; it stops its own projection only
             return Step(event, poison=poison_of(event, f"locating its row raised {type(bug).__name__}: {bug}"))
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, assert_never
+from typing import Any, ClassVar, assert_never
 
 from pydantic import ConfigDict
 
 from actors.domain.decider import Command, Decider, Event, Rejection
+from actors.domain.upcast import Upcast
 
 
 class Open(Command):
@@ -65,6 +66,11 @@ class Weighed(Event):
 
 
 AccountEvent = Opened | Deposited | Withdrawn | Weighed
+
+
+def with_owner(data: dict[str, Any]) -> dict[str, Any]:
+    """The first release called the owner by another name, and the event too."""
+    return {"owner": data["name"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,4 +154,5 @@ ACCOUNT: Decider[AccountCommand, AccountEvent, Account] = Decider(
         "audit": Audit,
     },
     event_types={"Opened": Opened, "Deposited": Deposited, "Withdrawn": Withdrawn, "Weighed": Weighed},
+    upcasts={"AccountOpened": Upcast("Opened", with_owner)},
 )

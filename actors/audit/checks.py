@@ -19,7 +19,8 @@ import msgspec
 
 from actors.audit.finding import Finding, found
 from actors.domain.decider import AnyDecider, Rejection
-from actors.runtime.activation import Activation, UnreadableEvent
+from actors.domain.upcast import UnreadableEvent
+from actors.runtime.activation import Activation
 from actors.runtime.turn import UnreadableCommand, read_command
 from actors.store.event_store import RecordedEvent, partition_of
 from actors.store.log_scan import Order

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from actors.domain.upcast import Reading, UnknownEvent, Upcast, readings
 
 
 class Command(BaseModel):
@@ -56,6 +61,10 @@ class Decider(Generic[C, E, S]):
         evolve: pure; the state after one event. Has no rules and never raises.
         command_types: command name as in URLs and in the log → class.
         event_types: event name as stored → class. Names are for ever.
+        upcasts: name under which an event was stored by earlier releases → how it is read today.
+        state_version: raise it when `evolve` makes another state of the same events, and kept states are not
+            used any more. A change of the type of the state, or of an event, is noticed without it.
+        readings: each event name that the log may hold → how it is read.
     """
 
     category: str
@@ -65,6 +74,9 @@ class Decider(Generic[C, E, S]):
     evolve: Callable[[S, E], S]
     command_types: Mapping[str, type[C]]
     event_types: Mapping[str, type[E]]
+    upcasts: Mapping[str, Upcast] = field(default_factory=dict)
+    state_version: int = 1
+    readings: Mapping[str, Reading[E]] = field(init=False, repr=False, compare=False)
     _names: Mapping[type[BaseModel], str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -75,10 +87,22 @@ class Decider(Generic[C, E, S]):
         if len(names) != len(self.command_types) + len(self.event_types):
             raise ValueError(f"decider {self.category!r}: one class stands under two names")
         object.__setattr__(self, "_names", names)
+        object.__setattr__(self, "readings", readings(self.event_types, self.upcasts))
 
     def name_of(self, message: C | E) -> str:
         """The stored name of a command or event. Raises `KeyError` for a class of another decider."""
         return self._names[type(message)]
+
+    def read_event(self, name: str, data: str) -> E:
+        """An event as it was stored, by this or an earlier release.
+
+        Raises:
+            UnreadableEvent: a later release wrote it, or its data does not fit.
+        """
+        reading = self.readings.get(name)
+        if reading is None:
+            raise UnknownEvent("this release does not know the type")
+        return reading.read(data)
 
     def fold(self, events: Sequence[E]) -> S:
         """The state after `events`, oldest first."""
@@ -86,6 +110,36 @@ class Decider(Generic[C, E, S]):
         for event in events:
             state = self.evolve(state, event)
         return state
+
+    def dump_state(self, state: S) -> str:
+        """A state as JSON text. Raises `ValueError` when another state would come back."""
+        text = self._states.dump_json(state, warnings=False)
+        if self._states.validate_json(text) != state:
+            raise ValueError(f"a state of {self.category!r} does not survive as JSON")
+        return text.decode()
+
+    def load_state(self, text: str) -> S:
+        """The state of a text that `dump_state` made under the same `state_schema`."""
+        return self._states.validate_json(text)
+
+    @cached_property
+    def state_schema(self) -> str:
+        """Names what a kept state was made by: the types of the state and of all events, and `state_version`.
+
+        The events belong to it, so that a release that does not know one of them makes nothing of a state in which
+        it is folded.
+        """
+        types = {
+            "state": self._states.json_schema(),
+            "events": {name: model.model_json_schema() for name, model in self.event_types.items()},
+            "upcasts": {name: upcast.to for name, upcast in self.upcasts.items()},
+        }
+        digest = hashlib.blake2b(json.dumps(types, sort_keys=True).encode(), digest_size=8).hexdigest()
+        return f"{self.state_version}-{digest}"
+
+    @cached_property
+    def _states(self) -> TypeAdapter[S]:
+        return TypeAdapter(type(self.initial))
 
 
 AnyDecider = Decider[Any, Any, Any]

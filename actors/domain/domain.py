@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pydantic.errors import PydanticUserError
+
 from actors.domain.decider import AnyDecider
 
 
@@ -26,7 +28,8 @@ class Domain:
     """The kinds of actors and the views of one service.
 
     Raises:
-        DomainError: two deciders share a category or collection, or two projections share a name.
+        DomainError: two deciders share a category or collection, two projections share a name, or a state cannot
+            be kept as JSON.
     """
 
     deciders: Sequence[AnyDecider]
@@ -41,6 +44,11 @@ class Domain:
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise DomainError(f"two parts of the domain have the same {what}: {', '.join(twice)}")
+        for decider in self.deciders:
+            try:
+                _ = decider.state_schema
+            except PydanticUserError as exc:
+                raise DomainError(f"states or events of {decider.category!r} cannot be written as JSON: {exc}") from exc
 
     def decider(self, category: str) -> AnyDecider | None:
         """The decider of a category, or None."""

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice, takewhile
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import ValidationError
 
 from actors.domain.decider import AnyDecider, Event
-from actors.store.event_store import RecordedEvent
+from actors.domain.upcast import UnreadableEvent
+from actors.store.event_store import RecordedEvent, Snapshot
 
 RECENT_COMMANDS = 16
 
 W = TypeVar("W")
 
 
-class UnreadableEvent(Exception):
-    """The log holds an event that this release cannot read; the actor must not be half folded."""
+class UnreadableSnapshot(Exception):
+    """A snapshot is not what its schema promises; the events will do."""
 
 
 class Activation(Generic[W]):
@@ -28,11 +30,18 @@ class Activation(Generic[W]):
 
     Attributes:
         version: of the state, which may be ahead of the log while commands are being committed.
+        kept: version of the latest snapshot, 0 = there is none.
         mailbox: what waits for the load, oldest first; None once the state is there.
         unsettled: commands whose fate the journal has not told yet.
+        used_at: when a command last looked for it; see `Activations`.
+        recent: latest command ids as integers, oldest first. A hundred thousand actors have one of these each.
+        knows_all: whether no command was before the recent ones.
     """
 
-    __slots__ = ("_recent", "decider", "knows_all", "mailbox", "partition", "state", "stream", "unsettled", "version")
+    __slots__ = (
+        *("decider", "kept", "knows_all", "mailbox", "partition", "recent", "state", "stream"),
+        *("unsettled", "used_at", "version"),
+    )
 
     def __init__(self, decider: AnyDecider, stream: str, partition: int) -> None:
         self.decider = decider
@@ -40,13 +49,35 @@ class Activation(Generic[W]):
         self.partition = partition
         self.state: Any = decider.initial
         self.version = 0
+        self.kept = 0
         self.mailbox: deque[W] | None = deque()
         self.unsettled = 0
+        self.used_at = 0.0
+        self.recent: tuple[int, ...] = ()
         self.knows_all = True
-        self._recent: OrderedDict[UUID, None] = OrderedDict()
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing is under way, so that its state is what the log says, and it may go to sleep."""
+        return self.mailbox is None and not self.unsettled
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take the state from a snapshot.
+
+        Raises:
+            UnreadableSnapshot: nothing was taken; the events are needed from the first one.
+        """
+        try:
+            self.state = self.decider.load_state(snapshot.state)
+        except ValidationError as exc:
+            raise UnreadableSnapshot(f"snapshot of {self.stream} at version {snapshot.version}") from exc
+        self.version = self.kept = snapshot.version
+        self.recent = tuple(command_id.int for command_id in snapshot.command_ids)
+        # Whatever the snapshot says: the log is asked about all others, so that exactly once rests on the log alone.
+        self.knows_all = False
 
     def load(self, history: Sequence[RecordedEvent]) -> None:
-        """Take the state from the whole stream, oldest first.
+        """Take the state further, by the next events of the stream, oldest first.
 
         Raises:
             UnreadableEvent: a release that knows more wrote one of them.
@@ -54,7 +85,8 @@ class Activation(Generic[W]):
         for recorded in history:
             self.state = self.decider.evolve(self.state, self.read(recorded))
             self.version = recorded.version
-            self._remember(recorded.command_id)
+            if not recorded.ordinal:
+                self._remember(recorded.command_id)
 
     def after(self, events: Sequence[Event]) -> Any:
         """The state that `events` would lead to; the activation stays as it is."""
@@ -70,32 +102,36 @@ class Activation(Generic[W]):
 
     def knows(self, command_id: UUID) -> bool:
         """Whether one of the latest commands had this id."""
-        return command_id in self._recent
+        return command_id.int in self.recent
 
     def read(self, recorded: RecordedEvent) -> Event:
         """An event of this actor as the log has it. Raises `UnreadableEvent`."""
-        where = f"{recorded.type} at version {recorded.version} of {self.stream}"
-        model = self.decider.event_types.get(recorded.type)
-        if model is None:
-            raise UnreadableEvent(f"this release does not know the {where}")
         try:
-            event: Event = model.model_validate_json(recorded.data)
-        except ValidationError as exc:
-            raise UnreadableEvent(f"this release cannot read the {where}") from exc
+            event: Event = self.decider.read_event(recorded.type, recorded.data)
+        except UnreadableEvent as exc:
+            where = f"{recorded.type} at version {recorded.version} of {self.stream}"
+            raise UnreadableEvent(f"{where} cannot be read: {exc}") from exc
         return event
 
     def _remember(self, command_id: UUID) -> None:
-        self._recent[command_id] = None
-        if len(self._recent) > RECENT_COMMANDS:
-            self._recent.popitem(last=False)
+        if len(self.recent) == RECENT_COMMANDS:
             self.knows_all = False
+        self.recent = (*self.recent[1 - RECENT_COMMANDS :], command_id.int)
 
 
 class Activations(Generic[W]):
-    """The activations of a silo by stream, the longest unused first; a bounded number of them."""
+    """The activations of a silo by stream, the longest unused first; a bounded number of them.
 
-    def __init__(self, bound: int) -> None:
-        self._bound = bound
+    Args:
+        bound: how many may be awake.
+        now: a clock in seconds, for `used_at`.
+        asleep: told of each activation that is put to sleep; its state is what the log says.
+    """
+
+    def __init__(self, bound: int, now: Callable[[], float], asleep: Callable[[Activation[W]], None]) -> None:
+        self.bound = bound
+        self._now = now
+        self._asleep = asleep
         self._by_stream: OrderedDict[str, Activation[W]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -108,14 +144,15 @@ class Activations(Generic[W]):
         """The activation of a stream, which counts as a use; None when it is asleep."""
         activation = self._by_stream.get(stream)
         if activation is not None:
+            activation.used_at = self._now()
             self._by_stream.move_to_end(stream)
         return activation
 
     def add(self, activation: Activation[W]) -> None:
-        """Hold a new activation; the longest unused idle one goes to sleep when there are too many."""
+        """Hold a new activation; the longest unused one goes to sleep when there are too many."""
+        activation.used_at = self._now()
         self._by_stream[activation.stream] = activation
-        if len(self._by_stream) > self._bound:
-            self._evict()
+        self.deactivate_surplus(1)
 
     def drop(self, activation: Activation[W]) -> None:
         """Forget an activation; the next command loads it anew. A newer one of the same stream stays."""
@@ -126,8 +163,21 @@ class Activations(Generic[W]):
         """Forget all."""
         self._by_stream.clear()
 
-    def _evict(self) -> None:
-        for activation in self._by_stream.values():
-            if activation.mailbox is None and not activation.unsettled:
-                del self._by_stream[activation.stream]
-                return
+    def deactivate_surplus(self, most: int) -> int:
+        """Put those beyond the bound to sleep, at most so many; returns how many went."""
+        return self._deactivate(islice(self._resting(), max(0, min(most, len(self) - self.bound))))
+
+    def deactivate_unused(self, since: float, most: int) -> int:
+        """Put those to sleep that nobody has used since then, at most so many; returns how many went."""
+        unused = takewhile(lambda activation: activation.used_at < since, self._by_stream.values())
+        return self._deactivate(islice((activation for activation in unused if activation.rests), most))
+
+    def _resting(self) -> Iterator[Activation[W]]:
+        return (activation for activation in self._by_stream.values() if activation.rests)
+
+    def _deactivate(self, activations: Iterable[Activation[W]]) -> int:
+        sleepers = list(activations)
+        for activation in sleepers:
+            del self._by_stream[activation.stream]
+            self._asleep(activation)
+        return len(sleepers)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from actors.runtime.activation import Activation
+from actors.runtime.snapshots import Moment
 from actors.runtime.turn import Turn
 from actors.runtime.wire import CommandEnvelope, Done, Outcome
 
@@ -55,11 +56,16 @@ class Delivery:
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A command that had its turn and waits for the journal."""
+    """A command that had its turn and waits for the journal.
+
+    Attributes:
+        moment: to be kept as a snapshot once the log has what the turn has written.
+    """
 
     delivery: Delivery
     activation: Activation[Delivery]
     turn: Turn
+    moment: Moment | None = None
 
     def release(self, outcome: Outcome, position: int, epoch: int) -> None:
         """Answer with the outcome of the turn; `position` is where its events, or all before it, end."""

@@ -16,7 +16,9 @@ from uuid import UUID
 
 from actors.process import Pulse
 from actors.runtime.delivery import Delivery, Entry
+from actors.runtime.snapshots import Moment
 from actors.runtime.turn import recall
+from actors.runtime.wire import Outcome
 from actors.store.event_store import RecordedEvent, WriteSession
 
 MAX_ENTRIES = 1_000
@@ -31,12 +33,20 @@ class Journal:
         again: takes deliveries whose turn must be taken again, in order.
         moved: called after each commit.
         pulse: told of each proof of ownership.
+        keep: takes the moments that the log has, for snapshots.
     """
 
-    def __init__(self, again: Callable[[Sequence[Delivery]], None], moved: Callable[[], None], pulse: Pulse) -> None:
+    def __init__(
+        self,
+        again: Callable[[Sequence[Delivery]], None],
+        moved: Callable[[], None],
+        pulse: Pulse,
+        keep: Callable[[Moment], None],
+    ) -> None:
         self._again = again
         self._moved = moved
         self._pulse = pulse
+        self._keep = keep
         self._waiting: deque[Entry] = deque()
         self._in_flight: list[Entry] = []
         self._alone = 0
@@ -111,9 +121,7 @@ class Journal:
                 continue
             for _ in events[1:]:
                 next(positions)
-            partition = entry.activation.partition
-            position = next(positions) if events else session.heads[partition]
-            entry.release(outcome, position, session.head_epochs[partition])
+            self._release(session, entry, outcome, next(positions) if events else None)
         self._in_flight = self._asking()
 
     def _release_asked(self, session: WriteSession, found: Mapping[UUID, Sequence[RecordedEvent]]) -> None:
@@ -125,8 +133,15 @@ class Journal:
             if written:
                 entry.answer(recall(entry.activation, envelope, written))
             elif outcome is not None:
-                partition = entry.activation.partition
-                entry.release(outcome, session.heads[partition], session.head_epochs[partition])
+                self._release(session, entry, outcome, None)
             else:
                 retaken.append(entry.delivery)
         self._again(retaken)
+
+    def _release(self, session: WriteSession, entry: Entry, outcome: Outcome, position: int | None) -> None:
+        """Answer an entry that the log has; `position` None = it wrote nothing."""
+        partition = entry.activation.partition
+        at = session.heads[partition] if position is None else position
+        entry.release(outcome, at, session.head_epochs[partition])
+        if entry.moment is not None:
+            self._keep(entry.moment)

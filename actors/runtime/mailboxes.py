@@ -6,16 +6,32 @@ All actors that one batch wakes are loaded with one query.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterable, Mapping
 
 from actors.domain.decider import AnyDecider
-from actors.runtime.activation import Activation, Activations, UnreadableEvent
+from actors.domain.upcast import UnreadableEvent
+from actors.runtime.activation import Activation, Activations, UnreadableSnapshot
 from actors.runtime.delivery import Delivery, Entry
 from actors.runtime.journal import Journal
 from actors.runtime.ownership import Ownership
+from actors.runtime.snapshots import Snapshots
 from actors.runtime.turn import take_turn
 from actors.runtime.wire import Invalid, NotNow, Outcome
-from actors.store.event_store import EventStore, RecordedEvent, StoreUnavailable, partition_of, stream_name
+from actors.store.event_store import (
+    EventStore,
+    History,
+    StoreUnavailable,
+    WriteSession,
+    partition_of,
+    stream_name,
+)
+
+log = logging.getLogger(__name__)
+
+NO_HISTORY = History(None, ())
+NO_SCHEMA = ""
+EVENTS_AT_ONCE = 200
 
 
 class Mailboxes:
@@ -24,17 +40,25 @@ class Mailboxes:
     Args:
         silo: name that goes into the metadata of events.
         deciders: by category.
-        bound: how many actors stay in memory.
+        activations: the actors in memory.
+        snapshots: says when the state of one should be kept.
     """
 
     def __init__(
-        self, silo: str, deciders: Mapping[str, AnyDecider], ownership: Ownership, journal: Journal, bound: int
+        self,
+        silo: str,
+        deciders: Mapping[str, AnyDecider],
+        ownership: Ownership,
+        journal: Journal,
+        activations: Activations[Delivery],
+        snapshots: Snapshots,
     ) -> None:
         self._silo = silo
         self._deciders = deciders
         self._ownership = ownership
         self._journal = journal
-        self._activations: Activations[Delivery] = Activations(bound)
+        self._activations = activations
+        self._snapshots = snapshots
         self._loads: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -92,24 +116,55 @@ class Mailboxes:
 
     def _turn(self, activation: Activation[Delivery], delivery: Delivery) -> None:
         turn = take_turn(activation, delivery.envelope, self._silo)
-        self._journal.add(Entry(delivery, activation, turn))
+        self._journal.add(Entry(delivery, activation, turn, self._snapshots.due(activation)))
 
-    async def _wake(self, store: EventStore, asleep: Collection[Activation[Delivery]]) -> None:
+    async def _wake(
+        self, store: EventStore, asleep: Collection[Activation[Delivery]], *, use_snapshots: bool = True
+    ) -> None:
         session = self._ownership.session
+        schemas = {each.stream: each.decider.state_schema if use_snapshots else NO_SCHEMA for each in asleep}
         try:
-            histories = await store.read_streams([activation.stream for activation in asleep])
+            histories = await store.read_histories(schemas)
         except StoreUnavailable as exc:
             self._turn_away(asleep, f"the log cannot be read: {exc}")
             return
-        if self._ownership.session is not session:
-            self._turn_away(asleep, "its partition was lost while the actor was loaded")
-            return
-        for activation in asleep:
-            self._start(activation, histories.get(activation.stream, ()))
+        unloaded = await self._load(session, asleep, histories)
+        if unloaded:
+            await self._wake(store, unloaded, use_snapshots=False)
 
-    def _start(self, activation: Activation[Delivery], history: Sequence[RecordedEvent]) -> None:
+    async def _load(
+        self,
+        session: WriteSession | None,
+        asleep: Collection[Activation[Delivery]],
+        histories: Mapping[str, History],
+    ) -> list[Activation[Delivery]]:
+        """Start actors with what was read of them; returns those whose snapshot cannot be read.
+
+        The turns of others come between, because a batch may wake many actors with many events.
+        """
+        unloaded = []
+        events = 0
+        for activation in asleep:
+            history = histories.get(activation.stream, NO_HISTORY)
+            events += len(history.events)
+            if events > EVENTS_AT_ONCE:
+                events = 0
+                await asyncio.sleep(0)
+            if self._ownership.session is not session:
+                self._turn_away([activation], "its partition was lost while the actor was loaded")
+                continue
+            try:
+                self._start(activation, history)
+            except UnreadableSnapshot as exc:
+                log.warning("snapshot passed over", extra={"silo": self._silo, "reason": str(exc)}, exc_info=True)
+                unloaded.append(activation)
+        return unloaded
+
+    def _start(self, activation: Activation[Delivery], history: History) -> None:
         try:
-            activation.load(history)
+            if history.snapshot is not None:
+                activation.restore(history.snapshot)
+            activation.load(history.events)
         except UnreadableEvent as exc:
             self._turn_away([activation], str(exc))
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -38,13 +37,13 @@ class Receipt(Generic[E]):
     command_id: UUID
     replayed: bool
     _done: Done
-    _event_types: Mapping[str, type[E]]
+    _decider: Decider[Any, E, Any]
     _tokens: TokenCodec
 
     @cached_property
     def events(self) -> tuple[E, ...]:
         """What the command appended, oldest first; empty when it was already true."""
-        return tuple(self._event_types[event.type].model_validate_json(event.data) for event in self._done.events)
+        return tuple(self._decider.read_event(event.type, event.data) for event in self._done.events)
 
     @cached_property
     def token(self) -> str:
@@ -100,7 +99,7 @@ class ActorRef(Generic[C, E]):
             envelope.command_id,
             done.replayed,
             done,
-            self._decider.event_types,
+            self._decider,
             self._sender.tokens,
         )
 

@@ -14,13 +14,17 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
+from typing import NoReturn
 
 from actors.domain.decider import AnyDecider
 from actors.process import Pulse
+from actors.runtime.activation import Activations
 from actors.runtime.delivery import Batch, Delivery, Entry
 from actors.runtime.journal import Journal
 from actors.runtime.mailboxes import Mailboxes
 from actors.runtime.ownership import Ownership
+from actors.runtime.sleep import Sleep
+from actors.runtime.snapshots import Snapshots
 from actors.runtime.turn import Turn
 from actors.runtime.wire import Failed, Full, Layout, NotNow, SiloStatus, decode_commands, encode
 from actors.store.event_store import (
@@ -37,15 +41,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SiloLimits:
-    """How much a silo holds at once.
+    """How much a silo holds at once, and for how long.
 
     Attributes:
         commands: unanswered commands; more are refused as `Full`.
         activations: actors in memory; the longest unused goes to sleep.
+        memory: bytes that the process may hold before fewer actors stay in memory.
+        idle_s: how long an actor stays in memory that nobody needs.
+        snapshot_every: events of an actor from one snapshot to the next.
+        snapshot_on_sleep: events since the last snapshot that are worth one when the actor goes to sleep.
     """
 
     commands: int = 20_000
     activations: int = 200_000
+    memory: int = 1024**3
+    idle_s: float = 600.0
+    snapshot_every: int = 200
+    snapshot_on_sleep: int = 20
 
 
 class Silo:
@@ -80,9 +92,14 @@ class Silo:
         self._ownership = Ownership(
             self.writer, lambda partitions: range(index, partitions, silos), open_store, self.pulse
         )
-        self._journal = Journal(self._deliver, self._announce, self.pulse)
+        self._snapshots = Snapshots(self.name, limits.snapshot_every, limits.snapshot_on_sleep)
+        self._journal = Journal(self._deliver, self._announce, self.pulse, self._snapshots.keep)
+        activations: Activations[Delivery] = Activations(limits.activations, now, self._snapshots.asleep)
+        self._sleep = Sleep(self.name, activations, limits.idle_s, limits.memory, now)
         by_category = {decider.category: decider for decider in deciders}
-        self._mailboxes = Mailboxes(self.writer, by_category, self._ownership, self._journal, limits.activations)
+        self._mailboxes = Mailboxes(
+            self.writer, by_category, self._ownership, self._journal, activations, self._snapshots
+        )
         self._queued = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -97,14 +114,15 @@ class Silo:
                 can answer nothing more, and its process must end.
         """
         session = await self._ownership.acquire()
-        while True:
-            log.info("owns its partitions", extra={"silo": self.name, "epochs": dict(session.epochs)})
-            try:
-                await self._journal.run(session)
-            except (CommandIdTaken, Unstorable) as refused:
-                self._sort_out(refused)
-            except StoreUnavailable as trouble:
-                session = await self._win_back(session, trouble)
+        work = [
+            asyncio.get_running_loop().create_task(each)
+            for each in (self._commit(session), self._snapshots.run(self._store), self._sleep.run())
+        ]
+        try:
+            await asyncio.gather(*work)
+        finally:
+            for task in work:
+                task.cancel()
 
     async def execute(self, blob: bytes) -> bytes:
         """A batch of commands there, their outcomes back in the same order; see `wire`."""
@@ -173,6 +191,22 @@ class Silo:
     def _trouble(self) -> str | None:
         return "it is being stopped" if self._draining else self._ownership.trouble
 
+    @property
+    def _store(self) -> EventStore:
+        store = self._ownership.store
+        assert store is not None, "a session comes from a store"  # noqa: S101
+        return store
+
+    async def _commit(self, session: WriteSession) -> NoReturn:
+        while True:
+            log.info("owns its partitions", extra={"silo": self.name, "epochs": dict(session.epochs)})
+            try:
+                await self._journal.run(session)
+            except (CommandIdTaken, Unstorable) as refused:
+                self._sort_out(refused)
+            except StoreUnavailable as trouble:
+                session = await self._win_back(session, trouble)
+
     def _deliver(self, deliveries: Sequence[Delivery]) -> None:
         trouble, store = self._trouble, self._ownership.store
         if trouble is not None or store is None:
@@ -207,9 +241,7 @@ class Silo:
         for entry in (*in_flight, *waiting):
             if entry not in unknown:
                 entry.answer(NotNow(f"{self.name} cannot write: {trouble}"))
-        store = self._ownership.store
-        assert store is not None, "a session comes from a store"  # noqa: S101
-        session = await self._ownership.reclaim(store, lost)
+        session = await self._ownership.reclaim(self._store, lost)
         self._ask_log(unknown)
         return session
 

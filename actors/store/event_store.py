@@ -117,6 +117,34 @@ def furthest(*marks: Marks) -> Marks:
     return together
 
 
+class Snapshot(NamedTuple):
+    """The state of a stream at a version that the log has. A cache: without it, the events say the same.
+
+    Attributes:
+        schema: names what made the state; only the same can read it.
+        state: JSON text.
+        command_ids: of the latest commands up to that version, oldest first; at least one.
+    """
+
+    stream: str
+    version: int
+    schema: str
+    state: str
+    command_ids: Sequence[UUID]
+
+
+class History(NamedTuple):
+    """A stream as far as one needs to read it: from a snapshot on, or from its beginning.
+
+    Attributes:
+        snapshot: None when there is none of the wanted schema.
+        events: those after the snapshot, oldest first.
+    """
+
+    snapshot: Snapshot | None
+    events: Sequence[RecordedEvent]
+
+
 @dataclass(frozen=True, slots=True)
 class StoreInfo:
     """What makes a store this store.
@@ -242,8 +270,25 @@ class EventStore(Protocol):
         """One stream, oldest first; empty when it does not exist."""
         ...
 
-    async def read_streams(self, streams: Collection[str]) -> Mapping[str, Sequence[RecordedEvent]]:
-        """Several whole streams with one query, each oldest first; streams without events are left out."""
+    async def read_histories(self, schemas: Mapping[str, str]) -> Mapping[str, History]:
+        """Several streams with one query, each from its snapshot on.
+
+        Args:
+            schemas: stream → schema that its snapshot must have. One of another schema is passed over, and one that
+                the log does not bear out: whose last command did not write the event at its version.
+
+        Returns:
+            Stream → its history; streams without events and snapshot are left out.
+        """
+        ...
+
+    async def write_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
+        """Keep snapshots, at most one for each stream here, in place of older ones; a newer one stays.
+
+        Whoever calls this has seen in the log everything that the snapshots are made of. It does not matter whether
+        the caller still owns the partition: what was true of a version stays true. And should a log be set back, the
+        reader asks it for the last command of the snapshot.
+        """
         ...
 
     async def read_partitions(self, after: Mapping[int, int], *, limit: int) -> Sequence[RecordedEvent]:

@@ -13,10 +13,12 @@ from actors.store.event_store import (
     CommandIdTaken,
     Deposed,
     EventStore,
+    History,
     Mark,
     Marks,
     NewEvent,
     RecordedEvent,
+    Snapshot,
     StoreInfo,
     Unstorable,
     VersionTaken,
@@ -47,6 +49,7 @@ class MemoryEventStore(EventStore):
         self._streams: dict[str, list[RecordedEvent]] = {}
         self._commands: dict[UUID, list[RecordedEvent]] = {}
         self._epochs = [0] * partitions
+        self._snapshots: dict[str, Snapshot] = {}
 
     @property
     @override
@@ -72,8 +75,16 @@ class MemoryEventStore(EventStore):
         return self._streams.get(stream, [])[after_version:][:limit]
 
     @override
-    async def read_streams(self, streams: Collection[str]) -> Mapping[str, Sequence[RecordedEvent]]:
-        return {stream: list(self._streams[stream]) for stream in streams if stream in self._streams}
+    async def read_histories(self, schemas: Mapping[str, str]) -> Mapping[str, History]:
+        histories = {stream: self._history(stream, schema) for stream, schema in schemas.items()}
+        return {stream: history for stream, history in histories.items() if history.snapshot or history.events}
+
+    @override
+    async def write_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
+        for snapshot in snapshots:
+            present = self._snapshots.get(snapshot.stream)
+            if present is None or present.version <= snapshot.version:
+                self._snapshots[snapshot.stream] = snapshot
 
     @override
     async def read_partitions(self, after: Mapping[int, int], *, limit: int) -> Sequence[RecordedEvent]:
@@ -130,6 +141,13 @@ class MemoryEventStore(EventStore):
             self._add(recorded)
             positions.append(recorded.position)
         return positions
+
+    def _history(self, stream: str, schema: str) -> History:
+        events = self._streams.get(stream, [])
+        snapshot = self._snapshots.get(stream)
+        if snapshot is None or snapshot.schema != schema or not _fits(snapshot, events):
+            return History(None, list(events))
+        return History(snapshot, events[snapshot.version :])
 
     def _add(self, event: RecordedEvent) -> None:
         self._partitions[event.partition].append(event)
@@ -228,6 +246,11 @@ class MemoryWriteSession(WriteSession):
     def _refuse_deposed(self) -> None:
         if not self._store.owns(self._epochs):
             raise Deposed("another session has taken a partition over")
+
+
+def _fits(snapshot: Snapshot, events: Sequence[RecordedEvent]) -> bool:
+    last = events[snapshot.version - 1] if snapshot.version <= len(events) else None
+    return last is not None and last.command_id == snapshot.command_ids[-1]
 
 
 def _check_json(text: str) -> None:

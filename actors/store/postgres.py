@@ -14,9 +14,11 @@ from typing_extensions import override
 from actors.store.driver import DRIVER_ERRORS, told
 from actors.store.event_store import (
     EventStore,
+    History,
     Mark,
     Marks,
     RecordedEvent,
+    Snapshot,
     StoreInfo,
     StoreUnavailable,
     StoreUnsuitable,
@@ -32,7 +34,7 @@ CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0
 POOL_SIZE = 4
 
-_SQL = load_queries("actors.store", "store.sql", "events.sql", "ownership.sql")
+_SQL = load_queries("actors.store", "store.sql", "events.sql", "snapshots.sql", "ownership.sql")
 
 
 class PostgresEventStore(EventStore):
@@ -92,11 +94,29 @@ class PostgresEventStore(EventStore):
         return await self._read("read_stream", stream, after_version, limit)
 
     @override
-    async def read_streams(self, streams: Collection[str]) -> Mapping[str, Sequence[RecordedEvent]]:
-        by_stream: dict[str, list[RecordedEvent]] = {}
-        for event in await self._read("read_streams", list(streams)):
-            by_stream.setdefault(event.stream, []).append(event)
-        return by_stream
+    async def read_histories(self, schemas: Mapping[str, str]) -> Mapping[str, History]:
+        snapshots: dict[str, Snapshot] = {}
+        events: dict[str, list[RecordedEvent]] = {}
+        with translated("cannot read"):
+            rows = await self._pool.fetch(_SQL["read_histories"], list(schemas.keys()), list(schemas.values()))
+        for row in rows:
+            stream = row["stream"]
+            if row["type"] is None:
+                kept = Snapshot(stream, row["version"], schemas[stream], row["data"], tuple(row["command_ids"]))
+                snapshots[stream] = kept
+            else:
+                events.setdefault(stream, []).append(RecordedEvent(*tuple(row)[:-1]))
+        streams = snapshots.keys() | events.keys()
+        return {stream: History(snapshots.get(stream), events.get(stream, ())) for stream in streams}
+
+    @override
+    async def write_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
+        if not snapshots:
+            return
+        stream, version, schema, state, command_ids = zip(*snapshots, strict=True)
+        lists = [",".join(map(str, each)) for each in command_ids]
+        with translated("cannot write snapshots"):
+            await self._pool.execute(_SQL["write_snapshots"], stream, version, schema, state, lists)
 
     @override
     async def read_partitions(self, after: Mapping[int, int], *, limit: int) -> Sequence[RecordedEvent]:

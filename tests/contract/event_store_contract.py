@@ -14,8 +14,10 @@ from actors.store.event_store import (
     CommandIdTaken,
     Deposed,
     EventStore,
+    History,
     NewEvent,
     RecordedEvent,
+    Snapshot,
     Unstorable,
     VersionTaken,
     WriteSession,
@@ -51,6 +53,12 @@ def history(stream: str, length: int) -> list[NewEvent]:
     return [new(stream, version) for version in range(1, length + 1)]
 
 
+def snapshot(events: Sequence[NewEvent], *, schema: str = "1", state: str = '{"a": 1}') -> Snapshot:
+    """Of a stream that begins with these events, at the version of the last."""
+    last = events[-1]
+    return Snapshot(last.stream, last.version, schema, state, tuple(event.command_id for event in events[-3:]))
+
+
 TWICE = {"account-ada": UUID(int=2), "account-bob": UUID(int=1)}
 
 Scan = Callable[[], AbstractAsyncContextManager[LogScan]]
@@ -70,6 +78,12 @@ def _command(event: RecordedEvent) -> object:
 
 async def own_all(store: EventStore, silo: str = "silo/0") -> WriteSession:
     return await store.take_over(silo, range(PARTITIONS))
+
+
+def _outline(history: History) -> tuple[int | None, list[int]]:
+    """The version of the snapshot, and those of the events behind it."""
+    version = history.snapshot.version if history.snapshot else None
+    return version, [event.version for event in history.events]
 
 
 async def whole_log(store: EventStore) -> Sequence[str]:
@@ -117,16 +131,71 @@ class EventStoreContract:
 
         assert [event.version for event in events] == [2, 3, 4]
 
-    async def test_many_streams_are_read_at_once_and_missing_ones_are_left_out(self, store: EventStore) -> None:
+    async def test_many_histories_are_read_at_once_and_missing_ones_are_left_out(self, store: EventStore) -> None:
         session = await own_all(store)
-        await session.append([*history("account-ada", 2), *history("account-bob", 1)])
+        await session.append([*history("account-ada", 2), *history("account-bob", 1), *history("account-cleo", 1)])
 
-        streams = await store.read_streams(["account-ada", "account-bob", "account-nobody"])
+        histories = await store.read_histories(dict.fromkeys(["account-ada", "account-bob", "account-nobody"], "1"))
 
-        assert {stream: [event.version for event in events] for stream, events in streams.items()} == {
-            "account-ada": [1, 2],
-            "account-bob": [1],
+        assert {stream: _outline(each) for stream, each in histories.items()} == {
+            "account-ada": (None, [1, 2]),
+            "account-bob": (None, [1]),
         }
+        assert histories["account-ada"].events == await store.read_stream("account-ada")
+
+    async def test_history_begins_at_the_snapshot(self, store: EventStore) -> None:
+        session = await own_all(store)
+        events = {stream: history(stream, 5) for stream in ("account-ada", "account-bob")}
+        await session.append([*events["account-ada"], *events["account-bob"]])
+        ada = snapshot(events["account-ada"][:3], state='{"z": 1,  "a": "Zoë 💿"}')
+        bob = snapshot(events["account-bob"])
+        await store.write_snapshots([bob, ada])
+
+        histories = await store.read_histories({"account-ada": "1", "account-bob": "1"})
+
+        assert {stream: _outline(each) for stream, each in histories.items()} == {
+            "account-ada": (3, [4, 5]),
+            "account-bob": (5, []),
+        }
+        assert [histories[each.stream].snapshot for each in (ada, bob)] == [ada, bob]
+
+    async def test_snapshot_of_another_schema_is_passed_over(self, store: EventStore) -> None:
+        session = await own_all(store)
+        events = history("account-ada", 2)
+        await session.append(events)
+        await store.write_snapshots([snapshot(events)])
+
+        assert _outline((await store.read_histories({"account-ada": "2"}))["account-ada"]) == (None, [1, 2])
+        assert _outline((await store.read_histories({"account-ada": "1"}))["account-ada"]) == (2, [])
+
+    @pytest.mark.parametrize("length", [2, 3, 4])
+    async def test_snapshot_that_the_log_does_not_bear_out_is_passed_over(self, store: EventStore, length: int) -> None:
+        """As after a restore of the log alone, whether or not it has grown again."""
+        session = await own_all(store)
+        await session.append(history("account-ada", 3))
+        await store.write_snapshots([snapshot(history("account-ada", length))])
+
+        assert _outline((await store.read_histories({"account-ada": "1"}))["account-ada"]) == (None, [1, 2, 3])
+
+    async def test_snapshot_takes_the_place_of_an_older_one_and_of_another_schema_but_not_of_a_newer_one(
+        self, store: EventStore
+    ) -> None:
+        session = await own_all(store)
+        events = history("account-ada", 5)
+        await session.append(events)
+
+        async def seen_after(version: int, schema: str) -> int | None:
+            await store.write_snapshots([snapshot(events[:version], schema=schema)])
+            return _outline((await store.read_histories({"account-ada": schema}))["account-ada"])[0]
+
+        assert [await seen_after(version, "1") for version in (2, 4, 3)] == [2, 4, 4]
+        assert await seen_after(4, "2") == 4
+        assert await seen_after(3, "1") is None
+
+    async def test_no_snapshots_are_written_without_harm(self, store: EventStore) -> None:
+        await store.write_snapshots([])
+
+        assert await store.read_histories({}) == {}
 
     async def test_partitions_are_read_in_order_with_a_limit_for_each(self, store: EventStore) -> None:
         session = await own_all(store)

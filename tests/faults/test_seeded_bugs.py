@@ -102,7 +102,7 @@ async def test_dedupe_only_in_memory_and_a_retry_after_a_kill(monkeypatch: pytes
 
     def load_without_ids(self: Activation[object], history: Sequence[RecordedEvent]) -> None:
         load(self, history)
-        self._recent.clear()
+        self.recent = ()
 
     async with bank_with_bug(ForgetfulStore(partitions=1), "I2: it was done twice") as bank:
         deposit = command("deposit", ONE)

@@ -86,7 +86,7 @@ def deposited_twice(log: Log) -> Log:
         ),
         pytest.param(changed(1, command='{"audit":{}}'), "legal", 2, "raises ZeroDivisionError", id="a bug"),
         pytest.param(changed(1, command='{"close":{}}'), "legal", 2, "cannot read the command", id="unknown command"),
-        pytest.param(changed(1, type="Frozen"), "legal", 2, "does not know the Frozen", id="unknown event"),
+        pytest.param(changed(1, type="Frozen"), "legal", 2, "does not know the type", id="unknown event"),
     ],
 )
 async def test_broken_promise_is_found_where_it_was_broken(

@@ -61,4 +61,4 @@ def test_scenario_fails_when_the_decider_does_not_know_the_command() -> None:
 def test_scenario_fails_when_the_decider_does_not_know_an_event() -> None:
     others = {name: event for name, event in ACCOUNT.event_types.items() if event is not Opened}
     with pytest.raises(AssertionError, match="is not an event of 'account'"):
-        Scenario(replace(ACCOUNT, event_types=others)).when(Open(owner="ada"))
+        Scenario(replace(ACCOUNT, event_types=others, upcasts={})).when(Open(owner="ada"))

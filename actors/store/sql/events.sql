@@ -42,10 +42,6 @@ FROM unnest($1::integer[], $2::bigint[]) AS wanted (partition, position) JOIN ev
 SELECT partition, position, stream, version, type, data, metadata, command_id, ordinal, command, epoch, recorded_at
 FROM events WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3;
 
--- name: read_streams
-SELECT partition, position, stream, version, type, data, metadata, command_id, ordinal, command, epoch, recorded_at
-FROM events WHERE stream = ANY($1::text[]) ORDER BY stream, version;
-
 -- name: read_partitions
 -- The primary key hands out each partition in its order, and the loop over the partitions keeps theirs.
 SELECT next.partition, position, stream, version, type, data, metadata, command_id, ordinal, command, epoch, recorded_at

@@ -34,3 +34,13 @@ CREATE TABLE events (
     CONSTRAINT events_by_version UNIQUE (stream, version),
     CONSTRAINT events_by_command UNIQUE (command_id, ordinal)
 );
+
+-- The latest known state of a stream; a cache. In the database of the log, so that a backup of it never has a state
+-- without its events. json, because it keeps the order of keys. Written in place, hence room on each page.
+CREATE TABLE snapshots (
+    stream text PRIMARY KEY,
+    version bigint NOT NULL,
+    schema text NOT NULL,
+    state json NOT NULL,
+    command_ids uuid[] NOT NULL
+) WITH (fillfactor = 80);

@@ -29,3 +29,11 @@ CREATE TABLE events (
     CONSTRAINT events_by_version UNIQUE (stream, version),
     CONSTRAINT events_by_command UNIQUE (command_id, ordinal)
 );
+
+CREATE TABLE snapshots (
+    stream text PRIMARY KEY,
+    version bigint NOT NULL,
+    schema text NOT NULL,
+    state json NOT NULL,
+    command_ids uuid[] NOT NULL
+) WITH (fillfactor = 80);
