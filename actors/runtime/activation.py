@@ -80,10 +80,10 @@ class Activation(Generic[W]):
         """Take the state further, by the next events of the stream, oldest first.
 
         Raises:
-            UnreadableEvent: a release that knows more wrote one of them.
+            UnreadableEvent: a release that knows more wrote one of them, or `evolve` has a bug.
         """
         for recorded in history:
-            self.state = self.decider.evolve(self.state, self.read(recorded))
+            self.state = self._evolve(recorded)
             self.version = recorded.version
             if not recorded.ordinal:
                 self._remember(recorded.command_id)
@@ -112,6 +112,15 @@ class Activation(Generic[W]):
             where = f"{recorded.type} at version {recorded.version} of {self.stream}"
             raise UnreadableEvent(f"{where} cannot be read: {exc}") from exc
         return event
+
+    def _evolve(self, recorded: RecordedEvent) -> Any:
+        event = self.read(recorded)
+        try:
+            return self.decider.evolve(self.state, event)
+        except Exception as bug:
+            raise UnreadableEvent(
+                f"{recorded.type} at version {recorded.version} of {self.stream} raised {type(bug).__name__}"
+            ) from bug
 
     def _remember(self, command_id: UUID) -> None:
         if len(self.recent) == RECENT_COMMANDS:

@@ -13,6 +13,8 @@ from actors.runtime.activation import Activation
 from actors.runtime.wire import CommandEnvelope, Done, EventOut, Failed, Invalid, Mismatch, Outcome, Refused, Reused
 from actors.store.event_store import NewEvent, RecordedEvent
 
+LONGEST_COMMAND = 1024 * 1024
+
 _json = msgspec.json.Encoder()
 _command_text = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -42,18 +44,23 @@ def take_turn(activation: Activation[Any], envelope: CommandEnvelope, silo: str)
         return Turn(command)
     if activation.knows(envelope.command_id):
         return Turn(_already_true(activation), ask_log=True)
-    forgetful = not activation.knows_all
     if envelope.expected_version is not None and envelope.expected_version != activation.version:
-        return Turn(Mismatch(activation.version), ask_log=forgetful)
+        return Turn(Mismatch(activation.version), ask_log=not activation.knows_all)
     try:
-        events = activation.decider.decide(command, activation.state)
-        state = activation.after(events)
-    except Rejection as no:
-        return Turn(Refused(no.code, str(no), no.absent), ask_log=forgetful)
+        return _decide(activation, envelope, command, silo)
     except Exception as bug:  # noqa: BLE001 - the domain's code is not ours; a poison command must fail alone
         return Turn(Failed(f"{envelope.command} of {activation.stream} raised {type(bug).__name__}"))
+
+
+def _decide(activation: Activation[Any], envelope: CommandEnvelope, command: Command, silo: str) -> Turn:
+    """Whatever the code of the domain may raise, it raises before the activation moves on."""
+    try:
+        events = activation.decider.decide(command, activation.state)
+    except Rejection as no:
+        return Turn(Refused(no.code, str(no), no.absent), ask_log=not activation.knows_all)
+    state = activation.after(events)
     if not events:
-        return Turn(_already_true(activation), ask_log=forgetful)
+        return Turn(_already_true(activation), ask_log=not activation.knows_all)
     new = _new_events(activation, envelope, command, events, silo)
     if any(_holds_nul(event.data) for event in new):
         return Turn(Failed(f"{envelope.command} of {activation.stream} holds a NUL character, which no view can store"))
@@ -105,6 +112,8 @@ def _parse(activation: Activation[Any], envelope: CommandEnvelope) -> Command | 
     model = activation.decider.command_types.get(envelope.command)
     if model is None:
         return Invalid(f"{activation.decider.category} has no command {envelope.command!r}")
+    if len(envelope.data) > LONGEST_COMMAND:
+        return Invalid(f"a command holds at most {LONGEST_COMMAND} characters")
     try:
         command: Command = model.model_validate_json(envelope.data)
     except ValidationError as exc:

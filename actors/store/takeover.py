@@ -56,8 +56,10 @@ async def take_over(
         if broken is not None:
             await _refuse_deposed(connection, broken.epochs)
         await _lock(connection, partitions, None if broken is None else broken.backend_pid)
-        epochs = await _raise_epochs(connection, silo, partitions, broken)
-        rows = await connection.fetch(_SQL["heads"])
+        # All or nothing: epochs that were raised by an attempt that failed would depose their own silo.
+        async with connection.transaction():
+            epochs = await _raise_epochs(connection, silo, partitions, broken)
+            rows = await connection.fetch(_SQL["heads"])
         heads = {row["partition"]: Mark(row["position"], row["epoch"]) for row in rows}
     except BaseException:
         connection.terminate()
@@ -87,11 +89,10 @@ async def _raise_epochs(
     if broken is None:
         rows = await connection.fetch(_SQL["raise_epochs"], list(partitions), silo, next_epoch_step())
     else:
-        async with connection.transaction():
-            held = (list(broken.epochs.keys()), list(broken.epochs.values()))
-            rows = await connection.fetch(_SQL["reclaim_epochs"], *held, silo, next_epoch_step())
-            if len(rows) != len(broken.epochs):
-                raise Deposed("another session had a partition meanwhile")
+        held = (list(broken.epochs.keys()), list(broken.epochs.values()))
+        rows = await connection.fetch(_SQL["reclaim_epochs"], *held, silo, next_epoch_step())
+        if len(rows) != len(broken.epochs):
+            raise Deposed("another session had a partition meanwhile")
     return {row["partition"]: row["epoch"] for row in rows}
 
 

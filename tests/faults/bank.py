@@ -55,11 +55,12 @@ class Machine:
 
     async def execute(self, blob: bytes) -> bytes:
         """As `Silo.execute`. Raises `Lost` when it dies meanwhile."""
-        if self._dead.done():
+        dead = self._dead
+        if dead.done():
             raise NotSent("it is dead")
         answer = asyncio.create_task(self.silo.execute(blob))
-        await asyncio.wait([answer, self._dead], return_when=asyncio.FIRST_COMPLETED)
-        if not self._dead.done():
+        await asyncio.wait([answer, dead], return_when=asyncio.FIRST_COMPLETED)
+        if not dead.done():
             return answer.result()
         answer.cancel()
         raise Lost("it died")
@@ -70,8 +71,8 @@ class Machine:
         await self._end()
 
     async def restart(self) -> None:
-        """As Ray does after a kill."""
-        await self._end()
+        """Kill it, and start it anew as Ray does."""
+        await self.kill()
         self._boot()
 
     async def _end(self) -> None:

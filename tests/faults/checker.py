@@ -192,8 +192,8 @@ class _Check:
             yield "I2: it was done twice"
         if command_id in self._written and all(each.refused or isinstance(each.outcome, FAILED) for each in attempts):
             yield "I3: it was refused and is in the log"
-        acknowledged = min((each.ended for each in attempts if each.done and each.done.events), default=float("inf"))
-        if any(each.refused and each.began > acknowledged for each in attempts):
+        acknowledged = {each.command: each.ended for each in attempts if each.done is not None and each.done.events}
+        if any(each.refused and each.began > acknowledged.get(each.command, each.began) for each in attempts):
             yield "I2: it was done, and a retry was refused"
 
 

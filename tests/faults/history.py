@@ -46,6 +46,11 @@ class Operation:
         return stream_name(self.envelope.category, self.envelope.key)
 
     @property
+    def command(self) -> tuple[str, str, str]:
+        """What a retry has in common with it, besides the command id."""
+        return (self.stream, self.envelope.command, self.envelope.data)
+
+    @property
     def done(self) -> Done | None:
         return self.outcome if isinstance(self.outcome, Done) else None
 

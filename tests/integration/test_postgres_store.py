@@ -14,6 +14,7 @@ from actors.store.migrations import migrate
 from actors.store.postgres import PostgresEventStore
 from tests.contract.event_store_contract import PARTITIONS, new, own_all, whole_log
 
+WAITING = "FROM pg_locks WHERE NOT granted AND relation = 'events'::regclass"
 CATALOG = """
 SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns
 WHERE table_schema = 'public' AND table_name <> 'migrations'
@@ -121,6 +122,24 @@ async def test_reclaim_puts_out_the_rest_of_its_own_broken_session(store: Postgr
     assert await whole_log(store) == ["account-ada@1"]
 
 
+async def test_attempt_to_reclaim_that_broke_half_way_can_be_made_again(
+    store: PostgresEventStore, events_url: str
+) -> None:
+    """Its epochs must not stay raised: the next attempt would take itself for deposed."""
+    broken = await own_all(store)
+    await broken.close()
+    async with _locked_table(events_url, "ACCESS EXCLUSIVE"):
+        attempt = asyncio.create_task(store.take_over("silo/0", range(PARTITIONS), reclaim=broken))
+        await _somebody_waits(events_url)
+        await _execute(events_url, f"SELECT pg_terminate_backend(pid) {WAITING}")
+        with pytest.raises(StoreUnavailable):
+            await attempt
+
+    session = await store.take_over("silo/0", range(PARTITIONS), reclaim=broken)
+
+    await session.append([new()])
+
+
 async def test_log_with_another_number_of_partitions_is_refused(store: PostgresEventStore, events_url: str) -> None:
     with pytest.raises(StoreUnsuitable, match=f"--partitions {PARTITIONS}"):
         await PostgresEventStore.open(events_url, partitions=PARTITIONS + 1)
@@ -140,12 +159,13 @@ async def test_database_that_is_not_there_is_unavailable() -> None:
 class _locked_table:  # noqa: N801 - used like a function
     """Keeps every write of events waiting until the block ends."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, mode: str = "SHARE") -> None:
         self._url = url
+        self._mode = mode
 
     async def __aenter__(self) -> None:
         self._connection = await asyncpg.connect(self._url)
-        await self._connection.execute("BEGIN; LOCK TABLE events IN SHARE MODE")
+        await self._connection.execute(f"BEGIN; LOCK TABLE events IN {self._mode} MODE")
 
     async def __aexit__(self, *_: object) -> None:
         await self._connection.close()
@@ -153,8 +173,7 @@ class _locked_table:  # noqa: N801 - used like a function
 
 async def _somebody_waits(url: str) -> None:
     connection = await asyncpg.connect(url)
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'events'::regclass"
-    while not await connection.fetchval(waiting):
+    while not await connection.fetchval(f"SELECT count(*) {WAITING}"):
         pass
     await connection.close()
 

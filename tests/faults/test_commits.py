@@ -1,0 +1,162 @@
+"""What can happen to a commit: done and not told, not done, slow, stuck in the middle, locked out."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from time import monotonic
+
+import asyncpg
+import pytest
+from typing_extensions import override
+
+from actors.errors import OutcomeUnknown
+from actors.runtime.silo import SiloLimits
+from actors.store.event_store import NewEvent, StoreUnavailable
+from actors.store.postgres_scan import scan_log
+from tests.faults.bank import Bank, any_command, postgres_bank
+from tests.faults.checker import check_recovery
+from tests.faults.faulty_store import FaultySession, Plan, planned
+from tests.faults.history import callers
+from tests.faults.proxy import postgres_proxy
+
+
+class RaisesAtCommit(Plan):
+    """One append in five is told to have failed; of those, one in two was written."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = random.Random(seed)  # noqa: S311 - no secret
+        self.written = self.unwritten = 0
+
+    @override
+    async def before_append(self, session: FaultySession, events: Sequence[NewEvent]) -> None:
+        if self._chance.random() < 0.1:
+            self.unwritten += 1
+            raise StoreUnavailable("before the commit")
+
+    @override
+    async def after_append(self, session: FaultySession, events: Sequence[NewEvent]) -> None:
+        if self._chance.random() < 0.1:
+            self.written += 1
+            raise StoreUnavailable("after the commit: fsync failed, and the row is there")
+
+
+@pytest.mark.parametrize("commands", [400, pytest.param(30_000, marks=pytest.mark.long)])
+async def test_error_at_commit_of_which_the_row_may_be_there(events_url: str, commands: int) -> None:
+    plan = RaisesAtCommit(seed=0)
+    async with postgres_bank(events_url, wrap=planned(plan)) as bank, bank.load():
+        await bank.history.more(commands)
+    assert min(plan.written, plan.unwritten) > 2
+    replayed = sum(each.done is not None and each.done.replayed for each in bank.history.operations)
+    assert replayed >= plan.written
+    assert not bank.history.unknown
+
+
+class DiesAfterCommit(Plan):
+    """The silo dies between the commit and the answers."""
+
+    def __init__(self) -> None:
+        self.bank: Bank | None = None
+        self.appends = 0
+
+    @override
+    async def after_append(self, session: FaultySession, events: Sequence[NewEvent]) -> None:
+        self.appends += 1
+        if self.bank is not None and self.appends % 10 == 0:
+            restart = asyncio.create_task(self.bank.machines[0].restart())
+            await asyncio.shield(restart)
+
+
+@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.long)])
+async def test_silo_killed_between_commit_and_reply(events_url: str, kills: int) -> None:
+    plan = DiesAfterCommit()
+    async with postgres_bank(events_url, wrap=planned(plan)) as bank, bank.load():
+        plan.bank = bank
+        while bank.machines[0].kills < kills:
+            await bank.history.more(10)
+        plan.bank = None
+        await bank.history.more(100)
+    assert bank.transport.lost >= kills
+    assert sum(each.done is not None and each.done.replayed for each in bank.history.operations) >= kills
+
+
+async def test_new_owner_puts_out_one_that_is_paused_inside_a_statement(events_url: str) -> None:
+    """The statement was executed and not committed: its rows would block the new owner for ever."""
+    async with postgres_proxy(events_url) as proxy, postgres_bank(events_url, silo_url=proxy.url) as bank, bank.load():
+        await bank.history.more(100)
+        with bank.history.fault("paused inside a statement") as fault:
+            await proxy.stall_next_statement()
+            await bank.machines[0].restart()
+        await bank.history.more(100)
+    assert not check_recovery(bank.history, fault, within_s=5, overlapping=20)
+
+
+@pytest.mark.long
+async def test_silo_gives_up_a_statement_that_is_never_answered(events_url: str) -> None:
+    async with postgres_proxy(events_url) as proxy, postgres_bank(events_url, silo_url=proxy.url) as bank, bank.load():
+        await bank.history.more(100)
+        with bank.history.fault("statement without an answer") as fault:
+            await proxy.stall_next_statement()
+        await bank.history.more(100)
+    assert not check_recovery(bank.history, fault, within_s=10, overlapping=20)
+
+
+@pytest.mark.parametrize("delay_s", [0.3, pytest.param(0.5, marks=pytest.mark.long)])
+async def test_slow_commits_make_larger_groups(events_url: str, delay_s: float) -> None:
+    """As with a slow disk: each round takes long, so that more goes into it, and nobody waits for many of them."""
+    async with (
+        postgres_proxy(events_url) as proxy,
+        postgres_bank(events_url, silo_url=proxy.url) as bank,
+        bank.load(300, accounts=300),
+    ):
+        await bank.history.more(300)
+        proxy.delay_s = delay_s
+        began, before = monotonic(), bank.history.acknowledged
+        await bank.history.more(1_200)
+        rounds = (monotonic() - began) / delay_s
+        in_each = (bank.history.acknowledged - before) / rounds
+    waits = sorted(each.ended - each.began for each in bank.history.operations if each.began > began)
+    assert in_each > 20
+    assert waits[len(waits) * 99 // 100] < 12 * delay_s
+
+
+@asynccontextmanager
+async def locked_table(url: str) -> AsyncIterator[None]:
+    """As a change of the schema would lock it."""
+    connection = await asyncpg.connect(url)
+    await connection.execute("BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+    yield
+    await connection.close()
+
+
+@pytest.mark.parametrize("locked_s", [7.0, pytest.param(20.0, marks=pytest.mark.long)])
+async def test_table_locked_longer_than_the_silo_waits(events_url: str, locked_s: float) -> None:
+    """Longer than `lock_timeout`: commands fail in time, nothing piles up, and the silo does not depose itself."""
+    limits = SiloLimits(commands=200)
+    chance = random.Random(0)  # noqa: S311 - no secret
+    async with postgres_bank(events_url, limits=limits) as bank:
+
+        async def call(caller: int) -> None:
+            await bank.history.send(bank.submit, any_command(chance, f"a{caller}", patience_s=2.0))
+
+        async with callers(call, 50):
+            await bank.history.more(200)
+            before = await epochs(events_url)
+            async with locked_table(events_url):
+                with bank.history.fault("locked") as fault:
+                    await asyncio.sleep(locked_s)
+                    assert bank.machines[0].silo.status.queued <= 200
+            await bank.history.more(200)
+        raised = {partition for partition, epoch in (await epochs(events_url)).items() if epoch != before[partition]}
+        assert bank.machines[0].alive
+        assert len(raised) in {0, len(before)}
+    assert not check_recovery(bank.history, fault, within_s=2, overlapping=50)
+    answered_late = [each for each in bank.history.operations if each.ended - each.began > 3.0]
+    assert all(isinstance(each.outcome, OutcomeUnknown) for each in answered_late)
+
+
+async def epochs(url: str) -> dict[int, int]:
+    async with scan_log(url) as log:
+        return dict(log.epochs)
