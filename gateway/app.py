@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from importlib.metadata import version
-from typing import Any
 
-from litestar import Litestar, Request, Response, Router, get
+from litestar import Litestar
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp
 
 from actors.domain.domain import Domain
 from actors.runtime.client import CommandSender
 from gateway.access_log import AccessLog
 from gateway.answers import Answers
-from gateway.auth import Guard, Scope, refuse_open_routes
+from gateway.auth import Guard, refuse_open_routes
 from gateway.batch import batch_route
-from gateway.commands import command_routes, component_name
+from gateway.cluster import Cluster
+from gateway.cluster_routes import cluster_routes
+from gateway.commands import command_routes
 from gateway.customer_routes import customer_order_routes, customer_routes
+from gateway.docs_routes import docs_routes
 from gateway.door import Door
 from gateway.history_routes import history_routes
 from gateway.lane import Lane
 from gateway.limits import Limits
 from gateway.log_reader import LogReader
+from gateway.openapi import describe
 from gateway.operations import operation_routes
 from gateway.order_routes import order_routes, sales_routes
 from gateway.problems import answer
@@ -59,6 +58,7 @@ def create_app(
     reader: ViewReader,
     log: LogReader,
     tail: Tail,
+    cluster: Cluster,
     verifier: Verifier,
     *,
     hosts: Collection[str] = LOOPBACK_HOSTS,
@@ -76,31 +76,25 @@ def create_app(
     limits = limits or Limits()
     guard = Guard(verifier, Rates(limits.rate_per_s))
     answers = Answers(sender, reader, log)
+    routes = [
+        *command_routes(domain, sender, limits),
+        batch_route(domain, sender, limits),
+        *_query_routes(domain, answers),
+        stream_route(domain, answers, tail),
+        *operation_routes(sender, reader),
+        *cluster_routes(cluster),
+    ]
     app = Litestar(
-        route_handlers=[
-            *command_routes(domain, sender, limits),
-            batch_route(domain, sender, limits),
-            *_query_routes(domain, answers),
-            stream_route(domain, answers, tail),
-            *operation_routes(sender, reader),
-            describe_api,
-        ],
+        route_handlers=[*routes, *docs_routes(describe(domain, routes))],
         guards=[guard],
         exception_handlers={HTTPException: answer, Exception: answer},
         # Bodies are read by `gateway/body.py`.
         request_max_body_size=None,
-        openapi_config=_openapi(),
+        openapi_config=None,
         logging_config=None,
     )
     refuse_open_routes(app)
-    app.openapi_schema.components.schemas.update(_command_schemas(domain))
     return Door(Lane(app, guard), limits, hosts, access_log or AccessLog())
-
-
-@get("/openapi.json", opt={"scope": Scope.PUBLIC}, include_in_schema=False)
-async def describe_api(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
-    """The description of the API."""
-    return Response(request.app.openapi_schema.to_schema(), media_type="application/vnd.oai.openapi+json")
 
 
 def _query_routes(domain: Domain, answers: Answers) -> Sequence[HTTPRouteHandler]:
@@ -109,26 +103,3 @@ def _query_routes(domain: Domain, answers: Answers) -> Sequence[HTTPRouteHandler
     with_routes = [projection for projection, _ in _OWN_ROUTES]
     others = {projection.name: projection for projection in served if projection not in with_routes}
     return [*routes, *history_routes(domain, answers), *view_routes(answers, others)]
-
-
-def _openapi() -> OpenAPIConfig:
-    bearer = SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
-    return OpenAPIConfig(
-        title="Rayleans",
-        version=version("rayleans"),
-        components=Components(security_schemes={"bearer": bearer}),
-        security=[{"bearer": []}],
-        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-        openapi_router=Router("/docs", route_handlers=[], opt={"scope": Scope.PUBLIC}),
-    )
-
-
-def _command_schemas(domain: Domain) -> dict[str, Any]:
-    schemas: dict[str, Any] = {}
-    for decider in domain.deciders:
-        prefix = decider.category.capitalize()
-        for model in decider.command_types.values():
-            schema = model.model_json_schema(ref_template=f"#/components/schemas/{prefix}{{model}}")
-            schemas.update({f"{prefix}{name}": part for name, part in schema.pop("$defs", {}).items()})
-            schemas[component_name(decider, model)] = schema
-    return schemas

@@ -22,6 +22,8 @@ from gateway.request_id import request_id_from
 log = logging.getLogger(__name__)
 
 _HEADERS = [
+    # Instead of the name of the HTTP server.
+    (b"server", b"rayleans"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -18,9 +19,11 @@ from actors.domain.domain import load_domain
 from actors.process import collect_garbage_rarely, end_process_with
 from actors.ray_settings import NAMESPACE, pin_ray_settings
 from actors.runtime.client import Client
+from actors.runtime.lane import Lost, NotSent
 from actors.runtime.ray_actors import RayTransport, join_ray
 from actors.store.postgres import PostgresEventStore
 from gateway.app import create_app
+from gateway.cluster import GatewayItem, SiloItem
 from gateway.jwks import provider_verifier
 from gateway.limits import Limits
 from gateway.local_key import local_verifier
@@ -42,6 +45,7 @@ log = logging.getLogger(__name__)
 
 OBJECT_STORE_BYTES = 128 * 1024 * 1024
 STOP_TIMEOUT_S = 25.0
+ANSWER_TIMEOUT_S = 2.0
 KILL_TIMEOUT_S = 10.0
 KILL_POLL_S = 0.05
 LEASE = "service"
@@ -60,9 +64,10 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     """
 
     index: int
+    gateways: int
+    silos: int
     host: str
     port: int
-    silos: int
     partitions: int
     events_url: str
     views_url: str
@@ -84,7 +89,8 @@ class GatewayActor:
         domain = load_domain(settings.domain)
         self._reader = ViewReader(settings.views_url, projections_of(domain))
         self._log = LogReader(partial(PostgresEventStore.open, settings.events_url, partitions=settings.partitions))
-        client = Client(RayTransport())
+        transport = RayTransport()
+        client = Client(transport)
         self._tail = Tail(self._log, lambda: client.tokens, SiloNews(settings.silos).wait)
         app = create_app(
             domain,
@@ -92,17 +98,19 @@ class GatewayActor:
             self._reader,
             self._log,
             self._tail,
+            RayCluster(transport, settings.silos, settings.gateways),
             _verifier(settings),
             hosts=settings.hosts,
             limits=Limits(rate_per_s=settings.rate_per_s),
         )
+        self._port = settings.port
         self._server = HttpServer(app, settings.host, settings.port)
         self._work = self._server.start()
         self._work.add_done_callback(end_process_with)
 
-    async def pid(self) -> int:
-        """The id of its process; an answer means that it serves."""
-        return os.getpid()
+    async def seat(self) -> bytes:
+        """MessagePack of its node, process id and port; an answer means that it serves."""
+        return msgspec.msgpack.encode((_node(), os.getpid(), self._port))
 
     async def stop(self) -> None:
         """Take no more requests, and let those that are under way end."""
@@ -111,6 +119,55 @@ class GatewayActor:
         await self._server.stop()
         await self._reader.close()
         await self._log.close()
+
+
+class RayCluster:
+    """The processes of a service, asked by Ray calls. Handles of gateways are looked up only while none is known."""
+
+    def __init__(self, transport: RayTransport, silos: int, gateways: int) -> None:
+        self._transport = transport
+        self._silos = silos
+        self._gateways = gateways
+        self._handles: dict[int, ActorHandle[Any]] = {}
+
+    async def silos(self) -> Sequence[SiloItem]:
+        found = await asyncio.gather(*(self._silo(index) for index in range(self._silos)))
+        return [item for item in found if item is not None]
+
+    async def gateways(self) -> Sequence[GatewayItem]:
+        found = await asyncio.gather(*(self._gateway(index) for index in range(self._gateways)))
+        return [item for item in found if item is not None]
+
+    async def _silo(self, index: int) -> SiloItem | None:
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                status, pid, node = await self._transport.inspect(index)
+        except (Lost, NotSent, TimeoutError):
+            return None
+        return SiloItem(
+            name=status.name,
+            node=node,
+            pid=pid,
+            partitions=sorted(status.epochs),
+            epochs=status.epochs,
+            activations=status.activations,
+            queued=status.queued,
+            started_at=datetime.fromtimestamp(status.started_at, UTC),
+            batches=status.batches,
+        )
+
+    async def _gateway(self, index: int) -> GatewayItem | None:
+        name = f"gateway/{index}"
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                if index not in self._handles:
+                    self._handles[index] = await asyncio.to_thread(ray.get_actor, name, namespace=NAMESPACE)
+                reply = await self._handles[index].seat.remote()
+        except (RayError, ValueError, TimeoutError):
+            self._handles.pop(index, None)
+            return None
+        node, pid, port = msgspec.msgpack.decode(reply, type=tuple[str, int, int])
+        return GatewayItem(name=name, node=node, pid=pid, port=port)
 
 
 class Lease:
@@ -238,3 +295,8 @@ def _verifier(settings: GatewayConfig) -> Verifier:
     if settings.public_pem is not None:
         return local_verifier(settings.public_pem)
     return provider_verifier(settings.jwks_url or "", settings.issuer or "", settings.audience or "")
+
+
+def _node() -> str:
+    address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+    return address

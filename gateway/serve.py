@@ -287,9 +287,10 @@ def _start_actors(settings: Settings, plan: Plan, databases: Databases, domain: 
         start_gateway(
             GatewayConfig(
                 index=index,
+                gateways=plan.gateways,
+                silos=plan.silos,
                 host=plan.host,
                 port=plan.port,
-                silos=plan.silos,
                 partitions=plan.partitions,
                 events_url=databases.events_url,
                 views_url=databases.views_url,

@@ -8,7 +8,7 @@ that wrote nothing ride on the append of their batch, or on a proof of their own
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NoReturn
@@ -51,6 +51,7 @@ class Journal:
         self._in_flight: list[Entry] = []
         self._alone = 0
         self._filled = asyncio.Event()
+        self.batches: Counter[int] = Counter()
 
     def add(self, entry: Entry) -> None:
         """Queue an entry; it is committed in the order of these calls."""
@@ -105,6 +106,7 @@ class Journal:
         events = [event for entry in self._in_flight for event in entry.turn.events]
         if events:
             positions = iter(await session.append(events))
+            self.batches[1 << (len(self._in_flight) - 1).bit_length()] += 1
             self._release_written(session, positions)
             self._moved()
         if self._in_flight or not events:

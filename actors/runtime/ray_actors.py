@@ -90,8 +90,8 @@ class SiloActor:
 
     @ray.method(concurrency_group="control")
     async def status(self) -> bytes:
-        """MessagePack of the `SiloStatus` and the process id; answers under load too."""
-        return msgspec.msgpack.encode((self._silo.status, os.getpid()))
+        """MessagePack of the `SiloStatus`, the process id and the address of the node; answers under load too."""
+        return msgspec.msgpack.encode((self._silo.status, os.getpid(), _node()))
 
     async def drain(self) -> None:
         """See `Silo.drain`."""
@@ -125,17 +125,17 @@ class RayTransport:
         return msgspec.msgpack.decode(reply, type=Layout | None)
 
     async def status(self, silo: int) -> SiloStatus:
-        status, _ = await self.inspect(silo)
+        status, _, _ = await self.inspect(silo)
         return status
 
-    async def inspect(self, silo: int) -> tuple[SiloStatus, int]:
-        """The status of a silo and the id of its process. Raises `Lost` when it does not answer."""
+    async def inspect(self, silo: int) -> tuple[SiloStatus, int, str]:
+        """The status of a silo, the id of its process and its node. Raises `Lost` when it does not answer."""
         handle = await self._handle(silo)
         try:
             reply = await handle.status.remote()
         except RayError as exc:
             raise self._lost(silo, exc) from exc
-        return msgspec.msgpack.decode(reply, type=tuple[SiloStatus, int])
+        return msgspec.msgpack.decode(reply, type=tuple[SiloStatus, int, str])
 
     async def wait_beyond(self, silo: int, positions: Mapping[int, int], timeout_s: float) -> Mapping[int, int]:
         """See `Silo.wait_beyond`. Raises `Lost` when the silo does not answer."""
@@ -249,3 +249,8 @@ async def connect(address: str | None = None, *, by: str = "python") -> AsyncIte
     client = Client(RayTransport())
     await client.start()
     yield ActorClient(client, by)
+
+
+def _node() -> str:
+    address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+    return address

@@ -185,6 +185,7 @@ class Silo:
             queued=self._queued,
             started_at=self._started_at,
             trouble=self._trouble,
+            batches=dict(self._journal.batches),
         )
 
     @property

@@ -133,6 +133,7 @@ class SiloStatus(msgspec.Struct, frozen=True, array_like=True):
         queued: unanswered commands.
         started_at: Unix time in seconds.
         trouble: why it takes no commands; None when it does.
+        batches: size → how many batches of at most that size, and more than half of it, it has committed.
     """
 
     name: str
@@ -141,6 +142,7 @@ class SiloStatus(msgspec.Struct, frozen=True, array_like=True):
     queued: int
     started_at: float
     trouble: str | None
+    batches: dict[int, int]
 
 
 Outcome = Done | Refused | Mismatch | Reused | Invalid | Failed | Full | NotNow

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from gateway.cli import bench, importing, service, token, verify
+from gateway.cli import bench, importing, service, silos, token, verify
 
 app = typer.Typer(
     name="rayleans",
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(service.commands)
 app.add_typer(token.commands)
+app.add_typer(silos.commands)
 app.add_typer(importing.commands)
 app.add_typer(verify.commands, name="verify")
 app.add_typer(bench.commands, name="bench")

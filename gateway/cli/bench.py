@@ -55,6 +55,23 @@ def commands_(
     _show(bench_commands(load, messages.print), as_json)
 
 
+@commands.command()
+def http(
+    customers: Annotated[int, typer.Option(min=1, help="Customers that the requests go to in turn.")] = 2_000,
+    seconds: Annotated[float, typer.Option(min=0.1, help="For each figure.")] = 8.0,
+    open_share: Annotated[float, typer.Option(min=0.05, help="Rate of the open loop, as a share of the closed.")] = 0.7,
+    as_json: JsonOption = False,
+) -> None:
+    """Single commands and queries over HTTP, with all checks on, beside the HTTP server alone.
+
+    Example:
+      rayleans bench http --seconds 20 --json
+    """
+    from gateway.bench.http import HttpLoad, bench_http
+
+    _show(bench_http(HttpLoad(customers, seconds, open_share), messages.print), as_json)
+
+
 def _show(work: Coroutine[Any, Any, Report], as_json: bool) -> None:
     report = run(work)
     if as_json:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import httpx
@@ -19,8 +21,10 @@ from actors.runtime.silo import Silo
 from actors.store.event_store import EventStore
 from actors.store.memory import MemoryEventStore
 from actors.store.token import TokenCodec
+from gateway.access_log import AccessLog
 from gateway.app import create_app
 from gateway.auth import TOKEN_SCOPES
+from gateway.cluster import GatewayItem, SiloItem
 from gateway.limits import Limits
 from gateway.local_key import LocalKey, local_verifier
 from gateway.log_reader import LogReader
@@ -42,6 +46,8 @@ class Service:
     key: LocalKey
     runners: list[asyncio.Task[None]]
     tail: Tail
+    access_log: AccessLog
+    logged: BytesIO
 
     @property
     def tokens(self) -> TokenCodec:
@@ -68,6 +74,32 @@ class Service:
         return [event.type for event in await self.store.read_stream(stream)]
 
 
+class LocalCluster:
+    """Silos of this process, and one gateway."""
+
+    def __init__(self, silos: Sequence[Silo]) -> None:
+        self._silos = silos
+
+    async def silos(self) -> list[SiloItem]:
+        return [
+            SiloItem(
+                name=status.name,
+                node="127.0.0.1",
+                pid=os.getpid(),
+                partitions=sorted(status.epochs),
+                epochs=status.epochs,
+                activations=status.activations,
+                queued=status.queued,
+                started_at=datetime.fromtimestamp(status.started_at, UTC),
+                batches=status.batches,
+            )
+            for status in (silo.status for silo in self._silos)
+        ]
+
+    async def gateways(self) -> list[GatewayItem]:
+        return [GatewayItem(name="gateway/0", node="127.0.0.1", pid=os.getpid(), port=1)]
+
+
 @asynccontextmanager
 async def running_service(
     domain: Domain,
@@ -92,7 +124,19 @@ async def running_service(
         key = LocalKey.make_or_load(data)
         port = _free_port()
         tail = Tail(log, lambda: client.tokens, partial(_news, silo))
-        app = create_app(domain, client, reader, log, tail, local_verifier(key.public_pem), limits=limits)
+        verifier, logged = local_verifier(key.public_pem), BytesIO()
+        access_log = AccessLog(logged)
+        app = create_app(
+            domain,
+            client,
+            reader,
+            log,
+            tail,
+            LocalCluster([silo]),
+            verifier,
+            limits=limits,
+            access_log=access_log,
+        )
         server = HttpServer(app, "127.0.0.1", port)
         server.start()
         stack.push_async_callback(server.stop)
@@ -106,7 +150,7 @@ async def running_service(
         await stack.enter_async_context(http)
         while (await http.get("/readyz")).status_code != httpx.codes.OK:
             pass
-        yield Service(http, store, key, runners, tail)
+        yield Service(http, store, key, runners, tail, access_log, logged)
 
 
 async def _opened(store: EventStore) -> EventStore:
