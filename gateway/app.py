@@ -25,6 +25,8 @@ from gateway.history_routes import history_routes
 from gateway.lane import Lane
 from gateway.limits import Limits
 from gateway.log_reader import LogReader
+from gateway.metrics import CountedSender, Metrics
+from gateway.metrics_routes import Scrape, metrics_route
 from gateway.openapi import describe
 from gateway.operations import operation_routes
 from gateway.order_routes import order_routes, sales_routes
@@ -64,6 +66,7 @@ def create_app(
     hosts: Collection[str] = LOOPBACK_HOSTS,
     limits: Limits | None = None,
     access_log: AccessLog | None = None,
+    metrics: Metrics | None = None,
 ) -> ASGIApp:
     """The gateway for a domain.
 
@@ -73,7 +76,9 @@ def create_app(
     Raises:
         ValueError: a route declares no scope.
     """
-    limits = limits or Limits()
+    limits, metrics = limits or Limits(), metrics or Metrics()
+    sender = CountedSender(sender, metrics)
+    scrape = Scrape(metrics, cluster, reader, log, projections_of(domain))
     guard = Guard(verifier, Rates(limits.rate_per_s))
     answers = Answers(sender, reader, log)
     routes = [
@@ -83,6 +88,7 @@ def create_app(
         stream_route(domain, answers, tail),
         *operation_routes(sender, reader),
         *cluster_routes(cluster),
+        metrics_route(scrape),
     ]
     app = Litestar(
         route_handlers=[*routes, *docs_routes(describe(domain, routes))],
@@ -94,7 +100,7 @@ def create_app(
         logging_config=None,
     )
     refuse_open_routes(app)
-    return Door(Lane(app, guard), limits, hosts, access_log or AccessLog())
+    return Door(Lane(app, guard), limits, hosts, access_log or AccessLog(), metrics)
 
 
 def _query_routes(domain: Domain, answers: Answers) -> Sequence[HTTPRouteHandler]:

@@ -50,3 +50,7 @@ class Cluster(Protocol):
     async def gateways(self) -> Sequence[GatewayItem]:
         """In order of their numbers."""
         ...
+
+    async def other_expositions(self) -> Sequence[str]:
+        """What the other gateways count, each as Prometheus text."""
+        ...

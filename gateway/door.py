@@ -16,6 +16,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from actors.errors import Overloaded
 from gateway.access_log import AccessLog
 from gateway.limits import Limits
+from gateway.metrics import Metrics
 from gateway.problems import BadRequest, problem_of
 from gateway.request_id import request_id_from
 
@@ -42,20 +43,24 @@ class Door:
             led here by somebody else's DNS.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits, hosts: Collection[str], access_log: AccessLog) -> None:
+    def __init__(
+        self, app: ASGIApp, limits: Limits, hosts: Collection[str], access_log: AccessLog, metrics: Metrics
+    ) -> None:
         self._app = app
         self._limits = limits
         self._hosts = frozenset(hosts)
         self._access_log = access_log
+        self._metrics = metrics
         self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        passage = _Passage(scope, send, self._access_log)
+        passage = _Passage(scope, send)
         if self._waiting >= self._limits.waiting:
             await passage.refuse(Overloaded("too many requests are waiting"))
+            self._note(scope, passage)
             return
         self._waiting += 1
         passage.on_answer = self._answered
@@ -65,10 +70,17 @@ class Door:
         except Exception as exc:  # noqa: BLE001 - nothing may leave here without an answer
             await passage.refuse(exc)
         finally:
-            passage.end()
+            passage.release()
+            self._note(scope, passage)
 
     def _answered(self) -> None:
         self._waiting -= 1
+        self._metrics.waiting(self._waiting)
+
+    def _note(self, scope: Any, passage: _Passage) -> None:
+        took_s = time.perf_counter() - passage.began
+        self._access_log.add(scope, passage.status, took_s)
+        self._metrics.request(scope["method"], scope.get("path_template"), passage.status, took_s)
 
     def _check(self, scope: Any, headers: dict[bytes, bytes]) -> None:
         query: bytes = scope["query_string"]
@@ -86,29 +98,28 @@ class Door:
 class _Passage:
     """One request on its way through the door."""
 
-    __slots__ = ("_access_log", "_began", "_scope", "_send", "_status", "headers", "on_answer", "request_id")
+    __slots__ = ("_scope", "_send", "began", "headers", "on_answer", "request_id", "status")
 
-    def __init__(self, scope: Any, send: Send, access_log: AccessLog) -> None:
+    def __init__(self, scope: Any, send: Send) -> None:
         self.headers = dict(scope["headers"])
         self.request_id = request_id_from(self.headers.get(b"request-id"))
         self.on_answer: Any = None
         scope["state"] = {"request_id": self.request_id}
         self._scope = scope
         self._send = send
-        self._access_log = access_log
-        self._began = time.perf_counter()
-        self._status = 0
+        self.began = time.perf_counter()
+        self.status = 0
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._status = message["status"]
+            self.status = message["status"]
             message["headers"] = self._complete(list(message["headers"]))
-            self._release()
+            self.release()
         await self._send(message)
 
     async def refuse(self, error: Exception) -> None:
         """Answer with the problem of an error, unless the answer has begun: then it is cut off."""
-        if self._status:
+        if self.status:
             log.error("answer broke off", extra={"request_id": self.request_id}, exc_info=error)
             raise error
         problem = problem_of(error)
@@ -119,11 +130,8 @@ class _Passage:
         await self.send(head)
         await self._send(body)
 
-    def end(self) -> None:
-        self._release()
-        self._access_log.add(self._scope, self._status, time.perf_counter() - self._began)
-
-    def _release(self) -> None:
+    def release(self) -> None:
+        """It waits no longer, if it did."""
         if self.on_answer is not None:
             self.on_answer()
             self.on_answer = None

@@ -28,6 +28,7 @@ from gateway.jwks import provider_verifier
 from gateway.limits import Limits
 from gateway.local_key import local_verifier
 from gateway.log_reader import LogReader
+from gateway.metrics import Metrics
 from gateway.server import HttpServer
 from gateway.tail import Tail
 from gateway.token_verifier import Verifier
@@ -89,6 +90,7 @@ class GatewayActor:
         domain = load_domain(settings.domain)
         self._reader = ViewReader(settings.views_url, projections_of(domain))
         self._log = LogReader(partial(PostgresEventStore.open, settings.events_url, partitions=settings.partitions))
+        self._metrics = Metrics(f"gateway/{settings.index}")
         transport = RayTransport()
         client = Client(transport)
         self._tail = Tail(self._log, lambda: client.tokens, SiloNews(settings.silos).wait)
@@ -98,10 +100,11 @@ class GatewayActor:
             self._reader,
             self._log,
             self._tail,
-            RayCluster(transport, settings.silos, settings.gateways),
+            RayCluster(transport, settings),
             _verifier(settings),
             hosts=settings.hosts,
             limits=Limits(rate_per_s=settings.rate_per_s),
+            metrics=self._metrics,
         )
         self._port = settings.port
         self._server = HttpServer(app, settings.host, settings.port)
@@ -111,6 +114,10 @@ class GatewayActor:
     async def seat(self) -> bytes:
         """MessagePack of its node, process id and port; an answer means that it serves."""
         return msgspec.msgpack.encode((_node(), os.getpid(), self._port))
+
+    async def exposition(self) -> str:
+        """What this gateway counts, as Prometheus text."""
+        return self._metrics.exposition()
 
     async def stop(self) -> None:
         """Take no more requests, and let those that are under way end."""
@@ -124,10 +131,11 @@ class GatewayActor:
 class RayCluster:
     """The processes of a service, asked by Ray calls. Handles of gateways are looked up only while none is known."""
 
-    def __init__(self, transport: RayTransport, silos: int, gateways: int) -> None:
+    def __init__(self, transport: RayTransport, asking: GatewayConfig) -> None:
         self._transport = transport
-        self._silos = silos
-        self._gateways = gateways
+        self._silos = asking.silos
+        self._gateways = asking.gateways
+        self._index = asking.index
         self._handles: dict[int, ActorHandle[Any]] = {}
 
     async def silos(self) -> Sequence[SiloItem]:
@@ -156,18 +164,29 @@ class RayCluster:
             batches=status.batches,
         )
 
+    async def other_expositions(self) -> Sequence[str]:
+        others = (index for index in range(self._gateways) if index != self._index)
+        found = await asyncio.gather(*(self._ask(index, "exposition") for index in others))
+        return [text for text in found if text is not None]
+
     async def _gateway(self, index: int) -> GatewayItem | None:
-        name = f"gateway/{index}"
+        reply = await self._ask(index, "seat")
+        if reply is None:
+            return None
+        node, pid, port = msgspec.msgpack.decode(reply, type=tuple[str, int, int])
+        return GatewayItem(name=f"gateway/{index}", node=node, pid=pid, port=port)
+
+    async def _ask(self, index: int, method: str) -> Any:
+        """What a gateway answers; None when it does not."""
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 if index not in self._handles:
+                    name = f"gateway/{index}"
                     self._handles[index] = await asyncio.to_thread(ray.get_actor, name, namespace=NAMESPACE)
-                reply = await self._handles[index].seat.remote()
+                return await getattr(self._handles[index], method).remote()
         except (RayError, ValueError, TimeoutError):
             self._handles.pop(index, None)
             return None
-        node, pid, port = msgspec.msgpack.decode(reply, type=tuple[str, int, int])
-        return GatewayItem(name=name, node=node, pid=pid, port=port)
 
 
 class Lease:

@@ -28,6 +28,7 @@ from gateway.cluster import GatewayItem, SiloItem
 from gateway.limits import Limits
 from gateway.local_key import LocalKey, local_verifier
 from gateway.log_reader import LogReader
+from gateway.metrics import Metrics
 from gateway.server import HttpServer
 from gateway.tail import Tail
 from projections.projection import projections_of
@@ -98,6 +99,9 @@ class LocalCluster:
 
     async def gateways(self) -> list[GatewayItem]:
         return [GatewayItem(name="gateway/0", node="127.0.0.1", pid=os.getpid(), port=1)]
+
+    async def other_expositions(self) -> list[str]:
+        return [Metrics("gateway/1").exposition()]
 
 
 @asynccontextmanager

@@ -186,3 +186,31 @@ async def test_silos_and_gateways_are_listed(service: Service) -> None:
     assert silo["epochs"].keys() == {"0", "1", "2", "3"}
     assert silo["batches"] == {"1": 1}
     assert set(gateway) == {"name", "node", "pid", "port"}
+
+
+async def test_metrics_count_requests_commands_silos_and_lag(service: Service) -> None:
+    alice = {"name": "X", "email": "x@example.com"}
+    for _ in range(2):
+        await service.http.post("/v1/customers/x/register", json=alice, headers={"Idempotency-Key": "k"})
+    reply = await service.http.post("/v1/customers/x/register", json=alice)
+    await service.http.post("/v1/customers/x/rename", json={"name": "Y"})
+    token = (await service.http.post("/v1/customers/x/rename", json={"name": "Z"})).json()["token"]
+    for path in ("customers/x", "orders/x", "customers/x/orders", "statistics/sales"):
+        await service.http.get(f"/v1/{path}", headers={"Consistency-Token": token})
+
+    metrics = await service.http.get("/metrics", headers={"Authorization": ""})
+
+    assert metrics.headers["Content-Type"].startswith("text/plain")
+    samples = set(metrics.text.splitlines())
+    assert len(samples) == len(metrics.text.splitlines())
+    command = 'rayleans_commands_total{actor="customer",command="register",gateway="gateway/0",outcome='
+    assert {command + '"done"} 1.0', command + '"replayed"} 1.0'} <= samples
+    assert f'{command}"{reply.json()["code"]}"}} 1.0' in samples
+    route = 'gateway="gateway/0",method="POST",route="/v1/customers/{actor_id}/rename",status="200"'
+    assert f"rayleans_http_requests_total{{{route}}} 2.0" in samples
+    assert 'rayleans_silo_activations{silo="silo/0"} 1.0' in samples
+    assert 'rayleans_silo_batches{silo="silo/0",size="1"} 3.0' in samples
+    for projection in STANDARD.projections:
+        assert f'rayleans_projection_lag_events{{projection="{projection.name}"}} 0.0' in samples
+    assert 'rayleans_http_waiting{gateway="gateway/1"} 0.0' in samples
+    assert metrics.text.count("# TYPE rayleans_http_waiting gauge") == 1
