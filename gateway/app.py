@@ -31,6 +31,7 @@ from gateway.openapi import describe
 from gateway.operations import operation_routes
 from gateway.order_routes import order_routes, sales_routes
 from gateway.problems import answer
+from gateway.projection_routes import projection_routes
 from gateway.rate import Rates
 from gateway.stream import stream_route
 from gateway.tail import Tail
@@ -41,6 +42,7 @@ from projections.customers import CUSTOMERS
 from projections.orders import ORDERS
 from projections.projection import projections_of
 from projections.sales import SALES
+from projections.steering import Steering
 from projections.views import ViewReader
 
 _OWN_ROUTES = (
@@ -61,6 +63,7 @@ def create_app(
     log: LogReader,
     tail: Tail,
     cluster: Cluster,
+    steering: Steering,
     verifier: Verifier,
     *,
     hosts: Collection[str] = LOOPBACK_HOSTS,
@@ -89,6 +92,7 @@ def create_app(
         *operation_routes(sender, reader),
         *cluster_routes(cluster),
         metrics_route(scrape),
+        *projection_routes(steering),
     ]
     app = Litestar(
         route_handlers=[*routes, *docs_routes(describe(domain, routes))],

@@ -30,7 +30,15 @@ from gateway.auth import InsufficientScope
 from gateway.rate import RateLimited
 from gateway.request_id import request_id_of
 from gateway.token_verifier import Unauthenticated
-from projections.errors import InvalidCursor, InvalidQuery, PoisonEvent, ViewsUnavailable
+from projections.errors import (
+    InvalidCursor,
+    InvalidQuery,
+    NotParked,
+    NotPossible,
+    PoisonEvent,
+    UnknownProjection,
+    ViewsUnavailable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +125,12 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - o
             return Problem(504, "outcome-unknown", f"{error.message}; {again}")
         case ViewsUnavailable() | StoreUnavailable() | StoreUnsuitable() | PoisonEvent():
             return Problem(503, "unavailable", str(error), headers=RETRY_AFTER)
+        case UnknownProjection():
+            return Problem(404, "projection-not-found", str(error))
+        case NotParked():
+            return Problem(404, "parked-event-not-found", str(error))
+        case NotPossible():
+            return Problem(409, "not-possible", str(error))
         case NotYetConsistent():
             detail = "the view has not yet everything that the token names"
             return Problem(503, "not-yet-consistent", detail, headers=RETRY_AFTER)

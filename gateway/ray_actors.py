@@ -34,6 +34,7 @@ from gateway.tail import Tail
 from gateway.token_verifier import Verifier
 from projections.projection import projections_of
 from projections.ray_actors import SiloNews
+from projections.steering import Steering
 from projections.views import ViewReader
 
 pin_ray_settings()
@@ -101,6 +102,7 @@ class GatewayActor:
             self._log,
             self._tail,
             RayCluster(transport, settings),
+            Steering(settings.views_url, projections_of(domain)),
             _verifier(settings),
             hosts=settings.hosts,
             limits=Limits(rate_per_s=settings.rate_per_s),

@@ -43,15 +43,24 @@ class Build:
         Raises:
             RowRefused: the contribution of a row cannot be said.
         """
+        moves = ((_contribution(tally, before), _contribution(tally, after)) for before, after in changes)
         return table.added(
             (contribution, factor)
-            for before, after in changes
-            for row, factor in ((before, -1), (after, 1))
-            if row is not None and (contribution := _contribution(tally, row)) is not None
+            for before, after in moves
+            if not _same(before, after)
+            for contribution, factor in ((before, -1), (after, 1))
+            if contribution is not None
         )
 
 
-def _contribution(tally: Tally, row: BaseModel) -> BaseModel | None:
+def _same(one: BaseModel | None, other: BaseModel | None) -> bool:
+    """Most changes of rows change no tally; this is the cheap way to see it."""
+    return one is other or (one is not None and other is not None and one.__dict__ == other.__dict__)
+
+
+def _contribution(tally: Tally, row: BaseModel | None) -> BaseModel | None:
+    if row is None:
+        return None
     try:
         return tally.contribution(row)
     except Exception as bug:  # a contribution is not our code; it stops its own projection only
@@ -61,7 +70,7 @@ def _contribution(tally: Tally, row: BaseModel) -> BaseModel | None:
 def fingerprint(projection: AnyProjection) -> str:
     """Changes when the tables or the meaning of a projection change, and with nothing else."""
     shape = {
-        "tables": [table.create for _, table in Build(projection, 0).tables],
+        "tables": [(table.create, *table.create_indexes) for _, table in Build(projection, 0).tables],
         "rows": [model.model_json_schema() for model in (projection.row, *(each.row for each in projection.tallies))],
         "on": sorted(event.__name__ for event in projection.on),
         "revision": projection.revision,

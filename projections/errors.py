@@ -7,11 +7,17 @@ ProjectionsError
 ├── WrongLog             the view was built from another log, or from more than there is; it stops
 ├── RowRefused           rows that cannot be stored as they are; nothing was written
 ├── LostRace             another copy of the projection was faster; nothing was written
+├── RowsDiffer           a version that was built anew has other rows than the served one; it is not served
+├── UnknownProjection    the domain has none of this name
+├── NotParked            the projection has no such event that it did not fold
+├── NotPossible          the projection is not in a state in which that can be done; nothing was done
 ├── InvalidQuery         a value in the query is one that no row can have
 └── InvalidCursor        the text is no cursor of this query
 """
 
 from __future__ import annotations
+
+from actors.store.event_store import LoggedEvent, RecordedEvent
 
 
 class ProjectionsError(Exception):
@@ -23,14 +29,19 @@ class ViewsUnavailable(ProjectionsError):
 
 
 class PoisonEvent(ProjectionsError):
-    """A projection cannot fold an event, and does not move past it."""
+    """A projection cannot fold an event, and does not move past it.
 
-    def __init__(self, stream: str, version: int, type: str, reason: str) -> None:
-        super().__init__(stream, version, type, reason)
-        self.stream, self.version, self.type, self.reason = stream, version, type, reason
+    Attributes:
+        event: as it is in the log.
+        key: of the row that it is about; None when that cannot be said.
+    """
+
+    def __init__(self, event: LoggedEvent | RecordedEvent, key: str | None, reason: str) -> None:
+        super().__init__(event, key, reason)
+        self.event, self.key, self.reason = event, key, reason
 
     def __str__(self) -> str:
-        return f"{self.type} at version {self.version} of {self.stream}: {self.reason}"
+        return f"{self.event.type} at version {self.event.version} of {self.event.stream}: {self.reason}"
 
 
 class LogHasGap(ProjectionsError):
@@ -54,6 +65,22 @@ class RowRefused(ProjectionsError):
 
 class LostRace(ProjectionsError):
     """Another copy of the projection has moved the checkpoint; nothing was written here."""
+
+
+class RowsDiffer(ProjectionsError):
+    """A version that was built anew has other rows than the served one at the same position; it is not served."""
+
+
+class UnknownProjection(ProjectionsError):
+    """The domain has no projection of this name."""
+
+
+class NotParked(ProjectionsError):
+    """The projection has no such event that it did not fold."""
+
+
+class NotPossible(ProjectionsError):
+    """The projection is not in a state in which that can be done; nothing was done."""
 
 
 class InvalidQuery(ProjectionsError):

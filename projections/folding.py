@@ -10,34 +10,89 @@ from pydantic import BaseModel
 
 from actors.domain.decider import Event
 from actors.domain.upcast import Reading, UnreadableEvent
-from actors.store.event_store import Mark, RecordedEvent
+from actors.store.event_store import LoggedEvent, Mark, Marks, RecordedEvent
 from projections.errors import LogHasGap, PoisonEvent
 from projections.projection import AnyProjection, Fold, Recorded
+
+NOTHING = Mark(0, 0)
+
+
+@dataclass(slots=True)
+class Step:
+    """An event that a projection does something with: a fold of a row, or it cannot be folded.
+
+    Attributes:
+        key: of the row; None when that cannot be said.
+        before: mark of the event in front of it.
+    """
+
+    event: LoggedEvent | RecordedEvent
+    key: str | None
+    fold: Fold[Any] | None = None
+    recorded: Recorded[Any] | None = None
+    poison: str | None = None
+    before: Mark = NOTHING
+
+    @property
+    def mark(self) -> Mark:
+        """Of the event."""
+        return Mark(self.event.position, self.event.epoch)
+
+
+@dataclass(slots=True)
+class Portion:
+    """Events of the log, in its order, partition by partition.
+
+    Attributes:
+        steps: those that the projection does something with.
+        after: partition → mark of the last of the events, also of those that are no steps.
+    """
+
+    steps: Sequence[Step]
+    after: Marks
+
+    def halves(self) -> tuple[Portion, Portion]:
+        """The same, cut in front of the step in the middle."""
+        middle = len(self.steps) // 2
+        return Portion(self.steps[:middle], self.up_to(self.steps[middle])), Portion(self.steps[middle:], self.after)
+
+    def up_to(self, step: Step) -> Marks:
+        """How far the log is folded when everything in front of a step is."""
+        here = step.event.partition
+        return {**{each: mark for each, mark in self.after.items() if each < here}, here: step.before}
+
+
+@dataclass(slots=True)
+class Aside:
+    """What is set aside until somebody decides: no event of these rows is folded.
+
+    Attributes:
+        keys: of rows.
+        streams: of events whose row is not known.
+    """
+
+    keys: set[str] = field(default_factory=set)
+    streams: set[str] = field(default_factory=set)
+
+    def holds(self, step: Step) -> bool:
+        """Whether an event has to wait behind one that is parked."""
+        return step.key in self.keys or step.event.stream in self.streams
 
 
 @dataclass(slots=True)
 class Folded:
-    """What a batch of events came to.
+    """What a portion came to.
 
     Attributes:
-        after: partition → mark of the last event folded.
+        after: partition → mark of the last event that is done with.
         changes: key → row before, row after.
+        behind: events that wait behind a parked one of their row.
         poison: the event that could not be folded; everything before it is in here, nothing behind it.
     """
 
-    after: dict[int, Mark] = field(default_factory=dict)
+    after: Marks
     changes: dict[str, tuple[BaseModel | None, BaseModel | None]] = field(default_factory=dict)
-    poison: PoisonEvent | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One event of the log, and what a projection does with it: a fold of a row, or nothing."""
-
-    event: RecordedEvent
-    key: str = ""
-    fold: Fold[Any] | None = None
-    recorded: Recorded[Any] | None = None
+    behind: list[Step] = field(default_factory=list)
     poison: PoisonEvent | None = None
 
 
@@ -51,39 +106,44 @@ class Folding:
             for source in projection.sources
             for name, reading in source.readings.items()
         }
-        self._categories = {source.category for source in projection.sources}
+        self._categories = set(projection.categories)
 
-    def steps(self, events: Iterable[RecordedEvent], checkpoint: Mapping[int, int]) -> list[Step]:
+    def portion(self, events: Iterable[LoggedEvent], checkpoint: Marks) -> Portion:
         """What to do with each event, in the order of the log.
 
         Raises:
             LogHasGap: an event is missing between the checkpoint and these events.
         """
-        expected = {partition: position + 1 for partition, position in checkpoint.items()}
+        after: dict[int, Mark] = {}
         steps = []
         for event in events:
-            if event.position != expected[event.partition]:
-                raise LogHasGap(event.partition, expected[event.partition], event.position)
-            expected[event.partition] += 1
-            steps.append(self._step(event))
-        return steps
+            partition, position = event.partition, event.position
+            before = after[partition] if partition in after else checkpoint[partition]
+            if position != before.position + 1:
+                raise LogHasGap(partition, before.position + 1, position)
+            after[partition] = Mark(position, event.epoch)
+            if event.stream and (step := self.step(event)) is not None:
+                step.before = before
+                steps.append(step)
+        return Portion(steps, after)
 
-    def fold(self, steps: Sequence[Step], rows: Mapping[str, Any]) -> Folded:
+    def fold(self, portion: Portion, rows: Mapping[str, Any], aside: Aside) -> Folded:
         """Fold all steps, or those before the first that cannot be folded.
 
         Args:
             rows: the present rows of all keys that the steps name, where they exist.
         """
-        folded = Folded()
-        now = dict(rows)
-        for step in steps:
-            poison = step.poison or self._apply(step, now)
-            if poison is not None:
-                folded.poison = poison
+        folded = Folded(portion.after)
+        now: dict[str, Any] = {}
+        for step in portion.steps:
+            if aside.holds(step):
+                folded.behind.append(step)
+            elif (reason := step.poison or self._apply(step, rows, now)) is not None:
+                folded.poison = PoisonEvent(step.event, step.key, reason)
+                folded.after = portion.up_to(step)
                 break
-            folded.after[step.event.partition] = Mark(step.event.position, step.event.epoch)
-        for key in {step.key for step in steps if step.fold is not None}:
-            before, after = rows.get(key), now.get(key)
+        for key, after in now.items():
+            before = rows.get(key)
             if before is not after:
                 folded.changes[key] = (before, after)
         return folded
@@ -94,46 +154,47 @@ class Folding:
         Raises:
             PoisonEvent: the event cannot be folded.
         """
-        step = self._step(event)
-        rows = {} if row is None else {step.key: row}
-        poison = step.poison or self._apply(step, rows)
-        if poison is not None:
-            raise poison
-        return row if step.fold is None else rows.get(step.key)
+        step = self.step(event)
+        if step is None:
+            return row
+        rows: dict[str, Any] = {}
+        reason = step.poison or self._apply(step, {} if row is None or step.key is None else {step.key: row}, rows)
+        if reason is not None:
+            raise PoisonEvent(event, step.key, reason)
+        return rows.get(step.key or "")
 
-    def _step(self, event: RecordedEvent) -> Step:
-        if event.category not in self._categories:
-            return Step(event)
-        reading, fold = self._readings.get((event.category, event.type), (None, None))
+    def step(self, event: LoggedEvent | RecordedEvent) -> Step | None:
+        """What to do with an event; None = nothing."""
+        category, _, actor = event.stream.partition("-")
+        if category not in self._categories:
+            return None
+        # Where rows are those of the actors, the row is known without looking into the event.
+        key = actor if self._projection.stays_in_partition else None
+        reading, fold = self._readings.get((category, event.type), (None, None))
         if reading is None and self._projection.unknown == "stop":
-            return Step(event, poison=poison_of(event, "this release does not know the type"))
+            return Step(event, key, poison="this release does not know the type")
         if reading is None or fold is None:
-            return Step(event)
-        try:
-            data = reading.read(event.data)
-            recorded = Recorded(data, event.key, event.version, event.recorded_at, event.partition, event.position)
-            return Step(event, self._projection.locate(recorded), fold, recorded)
-        except UnreadableEvent as exc:
-            return Step(event, poison=poison_of(event, str(exc)))
-        except Exception as bug:  # noqa: BLE001 - locate is not our code; it stops its own projection only
-            return Step(event, poison=poison_of(event, f"locating its row raised {type(bug).__name__}: {bug}"))
-
-    def _apply(self, step: Step, rows: dict[str, Any]) -> PoisonEvent | None:
-        if step.fold is None or step.recorded is None:
             return None
         try:
-            row = step.fold(rows.get(step.key), step.recorded)
+            data = reading.read(event.data)
+            recorded = Recorded(data, actor, event.version, event.recorded_at, event.partition, event.position)
+            return Step(event, self._projection.locate(recorded), fold, recorded)
+        except UnreadableEvent as exc:
+            return Step(event, key, poison=str(exc))
+        except Exception as bug:  # noqa: BLE001 - locate is not our code; it stops its own projection only
+            return Step(event, key, poison=f"locating its row raised {type(bug).__name__}: {bug}")
+
+    def _apply(self, step: Step, rows: Mapping[str, Any], now: dict[str, Any]) -> str | None:
+        """Fold one event into `now`. Returns why it cannot be folded."""
+        key = step.key
+        if step.fold is None or step.recorded is None or key is None:
+            return None
+        before = now[key] if key in now else rows.get(key)
+        try:
+            row = step.fold(before, step.recorded)
         except Exception as bug:  # noqa: BLE001 - a fold is not our code; it stops its own projection only
-            return poison_of(step.event, f"its fold raised {type(bug).__name__}: {bug}")
-        if row is None:
-            rows.pop(step.key, None)
-        elif not isinstance(row, self._projection.row) or getattr(row, self._projection.key) != step.key:
-            return poison_of(step.event, f"its fold returned something else than the row {step.key!r}")
-        else:
-            rows[step.key] = row
+            return f"its fold raised {type(bug).__name__}: {bug}"
+        if row is not None and (type(row) is not self._projection.row or getattr(row, self._projection.key) != key):
+            return f"its fold returned something else than the row {key!r}"
+        now[key] = row
         return None
-
-
-def poison_of(event: RecordedEvent, reason: str) -> PoisonEvent:
-    """The error that stops a projection at an event."""
-    return PoisonEvent(event.stream, event.version, event.type, reason)

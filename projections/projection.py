@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
@@ -29,8 +29,7 @@ E = TypeVar("E", bound=Event)
 R = TypeVar("R", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded(Generic[E]):
+class Recorded(NamedTuple, Generic[E]):
     """An event as a fold sees it.
 
     Attributes:
@@ -52,7 +51,11 @@ class Recorded(Generic[E]):
 Fold = Callable[[R | None, Recorded[Any]], R | None]
 
 # Tables of the read database that are no views.
-_TAKEN = frozenset({"projections", "checkpoints", "migrations"})
+_TAKEN = frozenset({"projections", "checkpoints", "parked", "runners", "migrations"})
+
+
+def _of_its_actor(event: Recorded[Any]) -> str:
+    return event.key
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,8 @@ class Projection(Generic[R]):
         key: name of the field that tells rows apart, a `str`.
         sources: the kinds of actors whose events are folded.
         on: event class → fold; None as the row = there is none, before or after.
-        locate: the row that an event is about; by default the one of its actor.
+        locate: the row that an event is about; by default the one of its actor. A row that is folded from several
+            actors must come out the same in whatever order their events are folded; the order of one actor is kept.
         tallies: counts and sums over the rows.
         indexes: for the queries of the view.
         unknown: what to do with an event of a source that this release does not know.
@@ -114,7 +118,7 @@ class Projection(Generic[R]):
     key: str
     sources: Sequence[AnyDecider]
     on: Mapping[type[Event], Fold[R]]
-    locate: Callable[[Recorded[Any]], str] = lambda event: event.key
+    locate: Callable[[Recorded[Any]], str] = _of_its_actor
     tallies: Sequence[Tally] = ()
     indexes: Sequence[Index] = ()
     unknown: Literal["ignore", "stop"] = "ignore"
@@ -128,6 +132,16 @@ class Projection(Generic[R]):
         strangers = sorted(event.__name__ for event in self.on if event not in known)
         if strangers:
             raise ValueError(f"projection {self.name!r}: none of its sources has {', '.join(strangers)}")
+
+    @property
+    def stays_in_partition(self) -> bool:
+        """Whether each row is folded from one actor, so that several runners can share the partitions out."""
+        return self.locate is _of_its_actor and len(self.sources) == 1
+
+    @property
+    def categories(self) -> Sequence[str]:
+        """Of the streams whose events are folded."""
+        return [source.category for source in self.sources]
 
 
 AnyProjection = Projection[Any]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -15,9 +14,12 @@ from actors.domain.domain import load_domain
 from actors.process import collect_garbage_rarely, end_process_with
 from actors.ray_settings import NAMESPACE, pin_ray_settings
 from actors.store.postgres import PostgresEventStore
-from projections.projection import projections_of
+from projections.bulk import help_to_build
+from projections.errors import ViewsUnavailable
+from projections.projection import AnyProjection, projections_of
 from projections.read_store import ReadStore
-from projections.runner import ProjectionRunner, ProjectionStatus
+from projections.runner import ProjectionRunner
+from projections.share import WHOLE, Share
 
 pin_ray_settings()
 
@@ -38,6 +40,7 @@ class ProjectionConfig(msgspec.Struct, frozen=True):
     Attributes:
         name: of the projection in the domain.
         domain: `module:attribute` of the domain.
+        share: of the partitions, that this actor works on.
     """
 
     name: str
@@ -46,6 +49,20 @@ class ProjectionConfig(msgspec.Struct, frozen=True):
     events_url: str
     views_url: str
     domain: str
+    share: Share = WHOLE
+
+    def projection(self) -> AnyProjection:
+        """The one that it is about."""
+        (found,) = (each for each in projections_of(load_domain(self.domain)) if each.name == self.name)
+        return found
+
+    async def open_log(self) -> PostgresEventStore:
+        """Connect to the log."""
+        return await PostgresEventStore.open(self.events_url, partitions=self.partitions)
+
+    async def open_views(self) -> ReadStore:
+        """Connect to the read database."""
+        return await ReadStore.open(self.views_url)
 
 
 class ProjectionActor:
@@ -54,25 +71,66 @@ class ProjectionActor:
     def __init__(self, config: bytes) -> None:
         collect_garbage_rarely()
         settings = msgspec.msgpack.decode(config, type=ProjectionConfig)
-        (projection,) = (each for each in projections_of(load_domain(settings.domain)) if each.name == settings.name)
         self._runner = ProjectionRunner(
-            projection,
-            partial(PostgresEventStore.open, settings.events_url, partitions=settings.partitions),
-            partial(ReadStore.open, settings.views_url),
+            settings.projection(),
+            settings.open_log,
+            settings.open_views,
             SiloNews(settings.silos).wait,
+            share=settings.share,
+            helpers=partial(build_together, settings),
         )
         self._work = asyncio.get_running_loop().create_task(self._runner.run())
         self._work.add_done_callback(end_process_with)
-
-    @ray.method(concurrency_group="control")
-    async def status(self) -> bytes:
-        """MessagePack of the `ProjectionStatus` and the process id."""
-        return msgspec.msgpack.encode((self._runner.status, os.getpid()))
 
     async def stop(self) -> None:
         """Stop between two transactions, or in one: it is then rolled back."""
         self._work.cancel()
         await asyncio.wait([self._work])
+
+
+class RebuildActor:
+    """Helps a projection actor to build a version, in a Ray actor that dies with it."""
+
+    def __init__(self, config: bytes) -> None:
+        self._settings = msgspec.msgpack.decode(config, type=ProjectionConfig)
+
+    async def build(self, version: int, goal: bytes) -> None:
+        """Fill some partitions of a version up to a goal, a MessagePack of partition → position."""
+        settings = self._settings
+        await help_to_build(
+            settings.projection(),
+            version,
+            msgspec.msgpack.decode(goal, type=dict[int, int]),
+            settings.share,
+            settings.open_log,
+            settings.open_views,
+        )
+
+
+async def build_together(config: ProjectionConfig, version: int, goal: Mapping[int, int]) -> None:
+    """Fill a version up to a goal with one helper for each CPU of the cluster.
+
+    Raises:
+        ViewsUnavailable: a helper was lost; the checkpoint tells how far they got.
+    """
+    cpus = ray.cluster_resources().get("CPU", 1)  # type: ignore[no-untyped-call]
+    count = max(1, min(len(goal), int(cpus)))
+    helpers: list[Any] = []
+    work = []
+    for index in range(count):
+        share = Share(index, count)
+        part = {partition: goal[partition] for partition in share.partitions(len(goal))}
+        settings = msgspec.msgpack.encode(msgspec.structs.replace(config, share=share))
+        helper: Any = ray.remote(RebuildActor).options(num_cpus=0, enable_task_events=False)
+        helpers.append(helper.remote(settings))
+        work.append(helpers[-1].build.remote(version, msgspec.msgpack.encode(part)))
+    try:
+        await asyncio.gather(*work)
+    except RayError as lost:
+        raise ViewsUnavailable(f"a helper was lost: {type(lost).__name__}") from lost
+    finally:
+        for helper in helpers:
+            ray.kill(helper)
 
 
 class SiloNews:
@@ -106,11 +164,9 @@ class SiloNews:
 
 
 def start_projection(config: ProjectionConfig) -> ActorHandle[Any]:
-    """Start a projection as a detached Ray actor."""
-    actor: Any = ray.remote(concurrency_groups={"control": 4})(  # type: ignore[call-overload]
-        ProjectionActor
-    ).options(
-        name=f"projection/{config.name}",
+    """Start a projection, or a share of it, as a detached Ray actor."""
+    actor: Any = ray.remote(ProjectionActor).options(
+        name=f"projection/{config.name}" + (f"/{config.share.index}" if config.share.index else ""),
         namespace=NAMESPACE,
         lifetime="detached",
         num_cpus=0,
@@ -120,9 +176,3 @@ def start_projection(config: ProjectionConfig) -> ActorHandle[Any]:
     )
     handle: ActorHandle[Any] = actor.remote(msgspec.msgpack.encode(config))
     return handle
-
-
-async def projection_status(name: str) -> tuple[ProjectionStatus, int]:
-    """What a projection says of itself, and the id of its process. Raises `RayError` when it does not answer."""
-    handle = await asyncio.to_thread(ray.get_actor, f"projection/{name}", namespace=NAMESPACE)
-    return msgspec.msgpack.decode(await handle.status.remote(), type=tuple[ProjectionStatus, int])

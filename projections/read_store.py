@@ -1,42 +1,72 @@
-"""The read database, as the runner of a projection writes it."""
+"""The read database, as one that moves a version of a view on writes it."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import asyncpg
+import msgspec
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
-from sqlalchemy import MetaData, Table, select
-from sqlalchemy.sql.ddl import CreateView, DropView
 
 from actors.store.driver import DRIVER_ERRORS, told
-from actors.store.event_store import Mark, Marks, StoreInfo
+from actors.store.event_store import Mark, Marks
 from actors.store.migrations import migrate
 from actors.store.sql_files import load_queries
-from projections.build import Build, fingerprint
-from projections.errors import LostRace, RowRefused, ViewsUnavailable, WrongLog
-from projections.projection import AnyProjection
-from projections.tables import compiled
+from projections.build import Build
+from projections.errors import LostRace, PoisonEvent, RowRefused, ViewsUnavailable
+from projections.folding import Aside, Folded, Step
 
 CONNECT_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_S = 60.0
+ORDERS_CHANNEL = "rayleans_projections"
+# From so many rows on, one COPY is less work than one INSERT, although it is a round trip more.
+ROWS_TO_COPY = 200
 
-_SQL = load_queries("projections", "projections.sql")
+_SQL = load_queries("projections", "projections.sql", "parked.sql")
 
 Change = tuple[BaseModel | None, BaseModel | None]
 
 
+class RunnerReport(msgspec.Struct, frozen=True):
+    """What a process that works on a projection says of itself.
+
+    Attributes:
+        building: whether it builds a version beside the served one; else it follows the log.
+        share: which part of the partitions is its, from 0.
+        version: that it works on; 0 = none.
+        events_per_s: of the log, on average over the last seconds.
+        lag_events: of its partitions that are not in the version.
+        lag_seconds: age of the oldest of them, 0 when there is none.
+        error: why it does not move; None when it does.
+    """
+
+    building: bool
+    share: int
+    version: int
+    pid: int
+    events_per_s: float
+    lag_events: int
+    lag_seconds: float
+    error: str | None
+
+
 class ReadStore:
-    """One connection to the read database. Any error ends it; a new one goes on from the checkpoint."""
+    """One connection to the read database. Any error ends it; a new one goes on from the checkpoint.
+
+    Attributes:
+        orders: set when somebody has ordered something about the projection that was listened for.
+    """
 
     def __init__(self, connection: asyncpg.Connection) -> None:
-        self._connection = connection
+        self.connection = connection
+        self.orders = asyncio.Event()
 
     @classmethod
-    async def open(cls, url: str) -> ReadStore:
+    async def open(cls, url: str) -> Self:
         """Connect and bring the schema up to date.
 
         Raises:
@@ -60,39 +90,36 @@ class ReadStore:
 
     async def close(self) -> None:
         """Let go of the connection."""
-        self._connection.terminate()
+        self.connection.terminate()
 
-    async def prepare(self, projection: AnyProjection, log: StoreInfo) -> Build:
-        """The build to work on: the one of this shape, made beside the served one if need be.
+    async def listen(self, name: str) -> None:
+        """From now on, set `orders` when somebody orders something about a projection."""
 
-        Raises:
-            WrongLog: there is one that was built from another log.
-        """
-        wanted = fingerprint(projection)
-        with unavailable("cannot prepare the view"):
-            async with self._connection.transaction():
-                await self._connection.execute(_SQL["lock_projection"], projection.name)
-                versions = await self._connection.fetch(_SQL["versions"], projection.name)
-                if any(row["log"] not in (None, log.store_id) for row in versions):
-                    raise WrongLog(f"the view {projection.name} of this database was built from another log")
-                same = [row["version"] for row in versions if row["fingerprint"] == wanted]
-                if same:
-                    return Build(projection, same[-1])
-                build = Build(projection, max((row["version"] for row in versions), default=0) + 1)
-                await self._create(build, wanted, log)
-                return build
+        def hear(*notification: Any) -> None:
+            if notification[-1] == name:
+                self.orders.set()
 
-    async def checkpoint(self, build: Build) -> Marks:
-        """Partition → mark of the last event that is in the view.
+        with unavailable("cannot listen"):
+            await self.connection.add_listener(ORDERS_CHANNEL, hear)
+
+    async def place(self, build: Build) -> tuple[Marks, Aside]:
+        """Partition → mark of the last event that is done with, and what is set aside.
 
         Raises:
-            ViewsUnavailable: also when another release has dropped this build; `prepare` makes another one.
+            ViewsUnavailable: also when this version was dropped meanwhile.
         """
+        name, version = build.projection.name, build.version
         with unavailable("cannot read the checkpoint"):
-            rows = await self._connection.fetch(_SQL["checkpoint"], build.projection.name, build.version)
+            # In this order: whoever sets something aside moves the checkpoint, which the next commit notices.
+            rows = await self.connection.fetch(_SQL["checkpoint"], name, version)
+            parked = await self.connection.fetch(_SQL["aside"], name, version)
         if not rows:
-            raise ViewsUnavailable(f"version {build.version} of the view {build.projection.name} was dropped")
-        return {row["partition"]: Mark(row["position"], row["epoch"]) for row in rows}
+            raise ViewsUnavailable(f"version {version} of the view {name} was dropped")
+        aside = Aside(
+            {row["key"] for row in parked if row["key"] is not None},
+            {row["stream"] for row in parked if row["key"] is None},
+        )
+        return {row["partition"]: Mark(row["position"], row["epoch"]) for row in rows}, aside
 
     async def load(self, build: Build, keys: Sequence[str]) -> dict[str, Any]:
         """The rows of some keys; those that do not exist are left out.
@@ -102,56 +129,86 @@ class ReadStore:
         """
         if not keys:
             return {}
-        with unavailable("cannot load rows"), _refused():
-            records = await self._connection.fetch(build.rows.load, keys)
+        with unavailable("cannot load rows"), refused():
+            records = await self.connection.fetch(build.rows.load, keys)
         return {record[build.projection.key]: build.rows.read(record) for record in records}
 
-    async def commit(self, build: Build, before: Marks, after: Marks, changes: Mapping[str, Change]) -> None:
-        """Write changed rows, tallies and checkpoint in one transaction.
+    async def commit(self, build: Build, before: Marks, folded: Folded) -> None:
+        """Write changed rows, tallies, what is parked, and the checkpoint in one transaction.
 
         Args:
-            before: the whole checkpoint that `changes` were folded from.
-            after: the checkpoint of each partition that moves.
-            changes: key → row before, row after; None = there is none.
+            before: the checkpoint that was folded from: of all partitions whose events may change these rows.
 
         Raises:
-            LostRace: the checkpoint is not at `before`; nothing was written.
+            LostRace: the checkpoint is not at `before`, or parked events were decided meanwhile; nothing was written.
             RowRefused: a row or tally cannot be stored; nothing was written.
             ViewsUnavailable: it may or may not have been written; the checkpoint tells.
         """
-        with unavailable("cannot write the view"), _refused():
-            async with self._connection.transaction():
+        with unavailable("cannot write the view"), refused():
+            async with self.connection.transaction():
                 # First, because it makes a second copy of the projection wait here, and then lose.
-                await self._move_checkpoint(build, before, after)
-                await self._write_rows(build, changes)
-                await self._connection.execute(_SQL["tell_readers"], build.projection.name)
+                await self._move_checkpoint(build, before, folded.after)
+                await self._park_behind(build, folded.behind)
+                await self.write_rows(build, folded.changes)
+                await self.connection.execute(_SQL["tell_readers"], build.projection.name)
 
-    async def serve(self, build: Build) -> None:
-        """Let readers see this build, and drop all others, in one transaction."""
-        name = build.projection.name
-        with unavailable("cannot swap the view"):
-            async with self._connection.transaction():
-                await self._connection.execute(_SQL["lock_projection"], name)
-                versions = await self._connection.fetch(_SQL["versions"], name)
-                if any(row["served"] and row["version"] == build.version for row in versions):
-                    return
-                await self._show(build)
-                for row in versions:
-                    if row["version"] != build.version:
-                        await self._drop(Build(build.projection, row["version"]))
-                await self._connection.execute(_SQL["serve"], name, build.version)
-                await self._connection.execute(_SQL["tell_readers"], name)
+    async def stop(self, build: Build, poison: PoisonEvent) -> bool:
+        """Keep at which event the projection stands. Returns whether it was decided before that it goes past it."""
+        name, version, event = build.projection.name, build.version, poison.event
+        with unavailable("cannot note where the projection stands"):
+            async with self.connection.transaction():
+                place = (event.partition, event.position, event.epoch)
+                of_row = (_storable(poison.key), event.stream, event.version)
+                content = (event.type, event.data, event.recorded_at, poison.reason)
+                state = await self.connection.fetchval(_SQL["stop"], name, version, *place, *of_row, *content)
+                if state == "stopped":
+                    return False
+                await self.connection.execute(_SQL["pass"], name, version, *place)
+                return True
 
-    async def note_error(self, build: Build, error: str | None) -> None:
-        """Keep why the projection stopped, or that it goes on."""
-        with unavailable("cannot note the error"):
-            await self._connection.execute(_SQL["note_error"], build.projection.name, build.version, error)
+    async def stands(self, build: Build, checkpoint: Mapping[int, int]) -> bool:
+        """Whether the projection still stands in front of an event of these partitions; what is passed is forgotten."""
+        name, version, partitions = build.projection.name, build.version, list(checkpoint)
+        with unavailable("cannot read where the projection stands"):
+            await self.connection.execute(_SQL["passed"], name, version, partitions, list(checkpoint.values()))
+            return bool(await self.connection.fetchval(_SQL["stands"], name, version, partitions))
+
+    async def report(self, name: str, report: RunnerReport) -> None:
+        """Say what this process does."""
+        with unavailable("cannot report"):
+            await self.connection.execute(_SQL["report"], name, *msgspec.structs.astuple(report))
+
+    async def dismiss(self, name: str, *, building: bool, shares: int) -> None:
+        """Forget the runners of a projection from share `shares` on."""
+        with unavailable("cannot dismiss runners"):
+            await self.connection.execute(_SQL["dismiss"], name, building, shares)
+
+    async def write_rows(self, build: Build, changes: Mapping[str, Change]) -> None:
+        """Write changed rows and tallies, within a transaction of the caller."""
+        new = [after for before, after in changes.values() if before is None and after is not None]
+        changed = [after for before, after in changes.values() if before is not None and after is not None]
+        gone = [key for key, (before, after) in changes.items() if before is not None and after is None]
+        if len(new) >= ROWS_TO_COPY:
+            await self._copy(build, new)
+        else:
+            changed += new
+        if changed:
+            await self.connection.execute(build.rows.upsert, *build.rows.columns_of(changed))
+        if gone:
+            await self.connection.execute(build.rows.delete, gone)
+        for tally, table in build.tallies:
+            added = build.tally_changes(tally, table, changes.values())
+            if added:
+                await self.connection.execute(table.add, *table.columns_of(added))
+
+    async def _copy(self, build: Build, rows: Sequence[BaseModel]) -> None:
+        records = zip(*build.rows.columns_of(rows), strict=True)
+        await self.connection.copy_records_to_table(build.rows.name, records=records)
 
     async def _move_checkpoint(self, build: Build, before: Marks, after: Marks) -> None:
-        # All partitions, also those that stay: a row may be folded from events of several.
         partitions = sorted(before)
         now = {**before, **after}
-        done = await self._connection.execute(
+        done = await self.connection.execute(
             _SQL["move_checkpoint"],
             build.projection.name,
             build.version,
@@ -163,39 +220,39 @@ class ReadStore:
         if done != f"UPDATE {len(partitions)}":
             raise LostRace(build.projection.name)
 
-    async def _create(self, build: Build, shape: str, log: StoreInfo) -> None:
-        for _, table in build.tables:
-            for statement in table.create:
-                await self._connection.execute(statement)
-        name = build.projection.name
-        await self._connection.execute(_SQL["add_version"], name, build.version, shape, log.store_id)
-        await self._connection.execute(_SQL["add_checkpoints"], name, build.version, log.partitions)
+    async def _park_behind(self, build: Build, behind: Sequence[Step]) -> None:
+        if not behind:
+            return
+        columns = zip(
+            *(
+                (
+                    step.event.partition,
+                    step.event.position,
+                    step.event.epoch,
+                    _storable(step.key),
+                    step.event.stream,
+                    step.event.version,
+                    step.event.type,
+                    step.event.data,
+                    step.event.recorded_at,
+                    step.poison,
+                )
+                for step in behind
+            ),
+            strict=True,
+        )
+        name, version = build.projection.name, build.version
+        done = await self.connection.execute(_SQL["park_behind"], name, version, *map(list, columns))
+        if done != f"INSERT 0 {len(behind)}":
+            raise LostRace(name)
 
-    async def _show(self, build: Build) -> None:
-        for name, table in build.tables:
-            await self._connection.execute(compiled(DropView(Table(name, MetaData()), if_exists=True)))
-            await self._connection.execute(compiled(CreateView(select(table.table), name)))
 
-    async def _drop(self, build: Build) -> None:
-        for _, table in build.tables:
-            await self._connection.execute(table.drop)
-        await self._connection.execute(_SQL["drop_version"], build.projection.name, build.version)
-
-    async def _write_rows(self, build: Build, changes: Mapping[str, Change]) -> None:
-        present = [after for _, after in changes.values() if after is not None]
-        gone = [key for key, (_, after) in changes.items() if after is None]
-        if present:
-            await self._connection.execute(build.rows.upsert, *build.rows.columns_of(present))
-        if gone:
-            await self._connection.execute(build.rows.delete, gone)
-        for tally, table in build.tallies:
-            added = build.tally_changes(tally, table, changes.values())
-            if added:
-                await self._connection.execute(table.add, *table.columns_of(added))
+def _storable(key: str | None) -> str | None:
+    return None if key is None or "\0" in key else key
 
 
 @contextmanager
-def _refused() -> Iterator[None]:
+def refused() -> Iterator[None]:
     """What PostgreSQL will not store however often it is tried becomes `RowRefused`."""
     try:
         yield

@@ -13,6 +13,7 @@ import asyncpg
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -22,10 +23,14 @@ from sqlalchemy import (
     Numeric,
     Table,
     Text,
+    all_,
     any_,
     bindparam,
+    cast,
     delete,
     func,
+    literal_column,
+    or_,
     select,
     text,
 )
@@ -34,6 +39,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.ddl import ExecutableDDLElement
 from sqlalchemy.types import TypeEngine
 
 from projections.projection import Index
@@ -94,7 +100,7 @@ def _same(value: Any) -> Any:
     return value
 
 
-def compiled(statement: ClauseElement | CreateTable | CreateIndex | DropTable) -> str:
+def compiled(statement: ClauseElement | ExecutableDDLElement) -> str:
     """SQL with `$1` placeholders, in the order of the statement's parameters."""
     return str(statement.compile(dialect=_DIALECT))
 
@@ -127,7 +133,8 @@ class RowTable:
     ) -> None:
         self._model = model
         self._key = tuple(key)
-        self._fields = [_sum(each) if sums and each.name not in self._key else each for each in fields_of(model)]
+        self._sums = sums
+        self._fields = [_sum(each) if self._is_sum(each) else each for each in fields_of(model)]
         columns = [
             Column(
                 field.name,
@@ -138,17 +145,53 @@ class RowTable:
             for field in self._fields
         ]
         self.table = Table(name, MetaData(), *columns)
+        self._converted = [field for field in self._fields if field.read is not _same]
         self._indexes = [self._index(index) for index in indexes]
 
+    @property
+    def name(self) -> str:
+        """Of the table."""
+        return self.table.name
+
     @cached_property
-    def create(self) -> Sequence[str]:
-        """The statements that make the table and its indexes."""
-        return [compiled(CreateTable(self.table)), *(compiled(CreateIndex(index)) for index in self._indexes)]
+    def create(self) -> str:
+        """The statement that makes the table, with no other index than that of the key."""
+        return compiled(CreateTable(self.table))
+
+    @cached_property
+    def create_indexes(self) -> Sequence[str]:
+        """The statements that make the other indexes, which are cheaper to make of many rows than to keep up."""
+        return [compiled(CreateIndex(index, if_not_exists=True)) for index in self._indexes]
+
+    @cached_property
+    def analyze(self) -> str:
+        """The statement that tells the planner what is in the table."""
+        return compiled(DDL("ANALYZE %(fullname)s").against(self.table))  # type: ignore[no-untyped-call]
 
     @cached_property
     def drop(self) -> str:
         """The statement that drops the table."""
         return compiled(DropTable(self.table, if_exists=True))
+
+    @cached_property
+    def digest(self) -> str:
+        """How many rows there are, and a checksum of them in whatever order; one parameter, keys to leave out.
+
+        Groups whose sums have come to nothing are as good as not there.
+        """
+        whole_row = func.hashtextextended(cast(self.table.table_valued(), Text), literal_column("0"))
+        there = [self.table.c[self._key[0]] != all_(bindparam("keys", type_=ARRAY(Text)))]
+        if self._sums:
+            sums = [self.table.c[field.name] != literal_column("0") for field in self._fields if self._is_sum(field)]
+            there = [or_(*sums)]
+        return compiled(
+            select(
+                func.count().label("rows"),
+                func.coalesce(func.sum(cast(whole_row, Numeric)), literal_column("0")).label("checksum"),
+            )
+            .select_from(self.table)
+            .where(*there)
+        )
 
     @cached_property
     def load(self) -> str:
@@ -172,20 +215,21 @@ class RowTable:
 
     def columns_of(self, rows: Sequence[BaseModel]) -> list[list[Any]]:
         """One list for each column, in the order of the statements' parameters."""
+        values = [row.__dict__ for row in rows]
         return [
-            [None if (value := getattr(row, field.name)) is None else field.write(value) for row in rows]
+            [each[field.name] for each in values]
+            if field.write is _same
+            else [None if (value := each[field.name]) is None else field.write(value) for each in values]
             for field in self._fields
         ]
 
     def read(self, record: asyncpg.Record) -> Any:
         """A row model from a record that has at least its columns. What was written by a fold is not checked again."""
-        return self._model.model_construct(
-            None,
-            **{
-                field.name: None if (value := record[field.name]) is None else field.read(value)
-                for field in self._fields
-            },
-        )
+        values = {field.name: record[field.name] for field in self._fields}
+        for field in self._converted:
+            if values[field.name] is not None:
+                values[field.name] = field.read(values[field.name])
+        return self._model.model_construct(None, **values)
 
     def key_of(self, row: BaseModel) -> tuple[Any, ...]:
         """What tells this row from others."""
@@ -193,17 +237,23 @@ class RowTable:
 
     def added(self, rows: Iterable[tuple[BaseModel, int]]) -> list[BaseModel]:
         """Rows summed up by key, each times its factor, those that come to nothing left out, sorted by key."""
-        sums: dict[tuple[Any, ...], dict[str, int]] = {}
+        numbers = [field.name for field in self._fields if self._is_sum(field)]
+        sums: dict[tuple[Any, ...], list[int]] = {}
         for row, factor in rows:
-            group = sums.setdefault(self.key_of(row), {})
-            for field in self._fields:
-                if field.name not in self._key:
-                    group[field.name] = group.get(field.name, 0) + factor * getattr(row, field.name)
+            group = sums.setdefault(self.key_of(row), [0] * len(numbers))
+            for place, name in enumerate(numbers):
+                group[place] += factor * getattr(row, name)
+        # Sorted, so that two runners that add to the same groups do not wait for each other.
         return [
-            self._model.model_construct(None, **dict(zip(self._key, key, strict=True)), **numbers)
-            for key, numbers in sorted(sums.items())
-            if any(numbers.values())
+            self._model.model_construct(
+                None, **dict(zip(self._key, key, strict=True)), **dict(zip(numbers, group, strict=True))
+            )
+            for key, group in sorted(sums.items())
+            if any(group)
         ]
+
+    def _is_sum(self, field: Field) -> bool:
+        return self._sums and field.name not in self._key
 
     def _is_one_of_keys(self) -> Any:
         column = self.table.c[self._key[0]]

@@ -94,6 +94,7 @@ class Watch:
             rows = await connection.fetch(_SQL["served_checkpoint"], name)
             checkpoint = {row["partition"]: row["position"] for row in rows}
             for waiter in self._waiters[name]:
-                there = all(checkpoint.get(each, 0) >= position for each, position in waiter.positions.items())
+                # A view that is not served yet is nowhere, not even at the beginning.
+                there = all(checkpoint.get(each, -1) >= position for each, position in waiter.positions.items())
                 if there and not waiter.there.done():
                     waiter.there.set_result(None)

@@ -145,6 +145,22 @@ class History(NamedTuple):
     events: Sequence[RecordedEvent]
 
 
+class LoggedEvent(NamedTuple):
+    """An event as one who follows the log sees it: a `RecordedEvent` without what only writers need.
+
+    Of an event that was not asked for there is only its place: `stream`, `type` and `data` are empty.
+    """
+
+    partition: int
+    position: int
+    stream: str
+    version: int
+    type: str
+    data: str
+    epoch: int
+    recorded_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class StoreInfo:
     """What makes a store this store.
@@ -297,6 +313,12 @@ class EventStore(Protocol):
         Returns:
             At most `limit` events of each partition, ordered by partition and position.
         """
+        ...
+
+    async def follow(
+        self, after: Mapping[int, int], *, limit: int, categories: Collection[str]
+    ) -> Sequence[LoggedEvent]:
+        """The next events of some partitions, as `read_partitions`; of other categories their places only."""
         ...
 
     async def heads(self) -> Mapping[int, int]:

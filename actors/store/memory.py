@@ -14,6 +14,7 @@ from actors.store.event_store import (
     Deposed,
     EventStore,
     History,
+    LoggedEvent,
     Mark,
     Marks,
     NewEvent,
@@ -90,6 +91,17 @@ class MemoryEventStore(EventStore):
     async def read_partitions(self, after: Mapping[int, int], *, limit: int) -> Sequence[RecordedEvent]:
         return [
             event for partition in sorted(after) for event in self._partitions[partition][after[partition] :][:limit]
+        ]
+
+    @override
+    async def follow(
+        self, after: Mapping[int, int], *, limit: int, categories: Collection[str]
+    ) -> Sequence[LoggedEvent]:
+        return [
+            LoggedEvent(*each[:6], each.epoch, each.recorded_at)
+            if each.category in categories
+            else LoggedEvent(*each[:2], "", each.version, "", "", each.epoch, each.recorded_at)
+            for each in await self.read_partitions(after, limit=limit)
         ]
 
     @override

@@ -15,6 +15,7 @@ from actors.store.driver import DRIVER_ERRORS, told
 from actors.store.event_store import (
     EventStore,
     History,
+    LoggedEvent,
     Mark,
     Marks,
     RecordedEvent,
@@ -121,6 +122,14 @@ class PostgresEventStore(EventStore):
     @override
     async def read_partitions(self, after: Mapping[int, int], *, limit: int) -> Sequence[RecordedEvent]:
         return await self._read("read_partitions", list(after.keys()), list(after.values()), limit)
+
+    @override
+    async def follow(
+        self, after: Mapping[int, int], *, limit: int, categories: Collection[str]
+    ) -> Sequence[LoggedEvent]:
+        arguments = (list(after.keys()), list(after.values()), limit, list(categories))
+        with translated("cannot read"):
+            return [LoggedEvent._make(row) for row in await self._pool.fetch(_SQL["follow"], *arguments)]
 
     @override
     async def heads(self) -> Mapping[int, int]:

@@ -1,22 +1,3 @@
--- name: lock_projection
--- One process at a time makes, swaps or drops versions of a projection.
-SELECT pg_advisory_xact_lock(hashtext('rayleans projection'), hashtext($1));
-
--- name: versions
-SELECT version, fingerprint, served, log FROM projections WHERE name = $1 ORDER BY version;
-
--- name: add_version
-INSERT INTO projections (name, version, fingerprint, log) VALUES ($1, $2, $3, $4);
-
--- name: add_checkpoints
-INSERT INTO checkpoints (name, version, partition) SELECT $1, $2, generate_series(0, $3 - 1);
-
--- name: serve
-UPDATE projections SET served = (version = $2) WHERE name = $1 AND served <> (version = $2);
-
--- name: drop_version
-DELETE FROM projections WHERE name = $1 AND version = $2;
-
 -- name: checkpoint
 SELECT partition, position, epoch FROM checkpoints WHERE name = $1 AND version = $2;
 
@@ -32,5 +13,19 @@ WHERE name = $1 AND version = $2 AND checkpoints.partition = moved.partition AND
 -- name: tell_readers
 SELECT pg_notify('rayleans_views', $1);
 
--- name: note_error
-UPDATE projections SET error = $3 WHERE name = $1 AND version = $2 AND error IS DISTINCT FROM $3;
+-- name: report
+INSERT INTO runners (name, building, share, version, pid, events_per_s, lag_events, lag_seconds, error)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (name, building, share) DO UPDATE SET
+    version = excluded.version, pid = excluded.pid, events_per_s = excluded.events_per_s,
+    lag_events = excluded.lag_events, lag_seconds = excluded.lag_seconds, error = excluded.error,
+    reported_at = excluded.reported_at;
+
+-- name: dismiss
+-- Runners of shares that are no more.
+DELETE FROM runners WHERE name = $1 AND building = $2 AND share >= $3;
+
+-- name: reports
+SELECT building, share, version, pid, events_per_s, lag_events, lag_seconds, error,
+       extract(epoch FROM clock_timestamp() - reported_at)::double precision AS age_s
+FROM runners WHERE name = $1 ORDER BY building, share;

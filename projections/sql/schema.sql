@@ -1,14 +1,19 @@
 -- What the projections know of themselves. The tables of the views are made from their row models.
 
+-- The versions of each projection. One is served; another may be built beside it, to be served as soon as it has
+-- caught up; one that is neither was served before, and is kept so that it can be taken back.
 CREATE TABLE projections (
     name text NOT NULL,
     version integer NOT NULL,
     fingerprint text NOT NULL,
+    log uuid NOT NULL, -- the store that it is built from
     served boolean NOT NULL DEFAULT false,
-    error text,
+    building boolean NOT NULL DEFAULT true,
+    accepted boolean NOT NULL DEFAULT false, -- to be served also when its rows differ from the served ones
+    paused boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    log uuid, -- the store that it is built from; unknown for what the first release built
-    PRIMARY KEY (name, version)
+    PRIMARY KEY (name, version),
+    CHECK (NOT (served AND building))
 );
 
 CREATE UNIQUE INDEX one_version_is_served ON projections (name) WHERE served;
@@ -21,4 +26,41 @@ CREATE TABLE checkpoints (
     epoch bigint NOT NULL DEFAULT 0, -- of the event at that position
     PRIMARY KEY (name, version, partition),
     FOREIGN KEY (name, version) REFERENCES projections ON DELETE CASCADE
+) WITH (fillfactor = 50);
+
+-- Events that are not folded. In front of one that is stopped, the projection stands; one that is parked is set aside,
+-- and all later ones of its row wait behind it; one that is skipped is left out for ever.
+CREATE TABLE parked (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL,
+    version integer NOT NULL,
+    partition integer NOT NULL,
+    position bigint NOT NULL,
+    epoch bigint NOT NULL,
+    key text, -- of its row; null = not known, then its stream waits
+    stream text NOT NULL,
+    stream_version bigint NOT NULL,
+    type text NOT NULL,
+    data json NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    state text NOT NULL CHECK (state IN ('stopped', 'parked', 'skipped')),
+    error text, -- null = it only waits behind another one
+    since timestamptz NOT NULL DEFAULT clock_timestamp(),
+    UNIQUE (name, version, partition, position),
+    FOREIGN KEY (name, version) REFERENCES projections ON DELETE CASCADE
+);
+
+-- What each process that works on a projection says of itself, about once in a second.
+CREATE TABLE runners (
+    name text NOT NULL,
+    building boolean NOT NULL,
+    share integer NOT NULL,
+    version integer NOT NULL,
+    pid integer NOT NULL,
+    events_per_s double precision NOT NULL,
+    lag_events bigint NOT NULL,
+    lag_seconds double precision NOT NULL,
+    error text,
+    reported_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (name, building, share)
 ) WITH (fillfactor = 50);

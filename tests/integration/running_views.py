@@ -12,9 +12,14 @@ import asyncpg
 
 from actors.store.event_store import EventStore, NewEvent, partition_of
 from actors.store.memory import MemoryEventStore
+from projections.builder import Helpers
+from projections.parking import Decided, ParkedEvent
 from projections.projection import AnyProjection, Projection
 from projections.read_store import ReadStore
 from projections.runner import ProjectionRunner
+from projections.share import WHOLE, Share
+from projections.status import ProjectionStatus
+from projections.steering import Decision, Order, Steering
 from projections.views import ViewReader
 from tests.account_domain import ACCOUNTS
 
@@ -47,7 +52,7 @@ class Log:
         return self.store
 
     async def wait_beyond(self, checkpoint: Mapping[int, int]) -> None:
-        while await self.store.heads() == checkpoint:
+        while not any(head > checkpoint[each] for each, head in (await self.store.heads()).items()):
             self._written.clear()
             await self._written.wait()
 
@@ -74,27 +79,54 @@ class Running:
         *,
         open_log: Callable[[], Awaitable[EventStore]] | None = None,
         open_views: Callable[[], Awaitable[ReadStore]] | None = None,
-    ) -> AsyncIterator[ProjectionRunner]:
+        share: Share = WHOLE,
+        helpers: Helpers | None = None,
+    ) -> AsyncIterator[Steered]:
         """A runner that works until the block ends."""
         runner = ProjectionRunner(
             projection,
             open_log or self._log.open,
             open_views or (lambda: ReadStore.open(self._views_url)),
             self._log.wait_beyond,
+            share=share,
+            helpers=helpers,
         )
         work = asyncio.create_task(runner.run())
         try:
-            yield runner
+            yield Steered(self._views_url, projection)
         finally:
             work.cancel()
             with suppress(asyncio.CancelledError):
                 await work
 
 
-async def becomes(runner: ProjectionRunner, state: str) -> None:
-    """Wait until a runner is in a state."""
-    while runner.status.state != state:
-        await asyncio.to_thread(lambda: None)
+class Steered:
+    """One projection, as operators see it."""
+
+    def __init__(self, views_url: str, projection: AnyProjection) -> None:
+        self.name = projection.name
+        self.steering = Steering(views_url, [projection])
+
+    async def status(self) -> ProjectionStatus:
+        return await self.steering.status(self.name)
+
+    async def order(self, order: Order) -> ProjectionStatus:
+        return await self.steering.order(self.name, order)
+
+    async def decide(self, parked_id: int, decision: Decision) -> Decided:
+        return await self.steering.decide(self.name, parked_id, decision)
+
+    async def parked(self) -> Sequence[ParkedEvent]:
+        return await self.steering.parked(self.name, 100)
+
+    async def becomes(self, state: str, *, version: int | None = None) -> ProjectionStatus:
+        """Wait until it is in a state."""
+        return await self.until(lambda status: status.state == state and version in {None, status.version})
+
+    async def until(self, there: Callable[[ProjectionStatus], bool]) -> ProjectionStatus:
+        while not there(status := await self.status()):
+            pass
+        return status
 
 
 async def rows(reader: ViewReader, projection: Projection[Any] = ACCOUNTS) -> Sequence[Any]:

@@ -34,6 +34,7 @@ from gateway.tail import Tail
 from projections.projection import projections_of
 from projections.read_store import ReadStore
 from projections.runner import ProjectionRunner
+from projections.steering import Steering
 from projections.views import ViewReader
 from tests.in_process import LocalTransport, running_silos
 
@@ -137,6 +138,7 @@ async def running_service(
             log,
             tail,
             LocalCluster([silo]),
+            Steering(views_url, projections_of(domain)),
             verifier,
             limits=limits,
             access_log=access_log,

@@ -13,10 +13,11 @@ from typing_extensions import override
 from actors.store.event_store import EventStore, RecordedEvent
 from actors.store.memory import MemoryEventStore
 from projections.read_store import ReadStore
+from projections.versions import Versions
 from projections.views import ViewReader
 from tests.account import Deposited
 from tests.account_domain import ACCOUNTS, AccountRow
-from tests.integration.running_views import PARTITIONS, Log, Running, becomes, rows
+from tests.integration.running_views import PARTITIONS, Log, Running, rows
 
 OPENED = ("ada", "Opened", '{"owner": "Ada"}')
 DEPOSITED = ("ada", "Deposited", '{"amount": 5}')
@@ -51,16 +52,17 @@ async def test_changed_projection_is_built_beside_and_swapped_in(
         held.reached, held.go_on = reached, go_on
         return held
 
-    async with running(CHANGED, open_views=open_held) as runner:
+    async with running(CHANGED, open_views=open_held) as view:
         await reached.wait()
         meanwhile = await rows(reader)
         go_on.set()
-        await becomes(runner, "running")
+        status = await view.becomes("running", version=2)
 
         assert meanwhile == AS_IT_WAS
         assert await rows(reader) == AS_IT_IS
-        assert runner.status.version == 2
-    assert await _tables(views_url) == {"accounts", "accounts_v2", "balances", "balances_v2"}
+        assert status.kept == 1
+    served = {"accounts", "accounts_v2", "balances", "balances_v2"}
+    assert await _tables(views_url) == {*served, "accounts_v1", "balances_v1"}
 
 
 async def test_build_that_was_interrupted_goes_on(
@@ -68,13 +70,14 @@ async def test_build_that_was_interrupted_goes_on(
 ) -> None:
     await _build(log, running, reader)
     store = await ReadStore.open(views_url)
-    half_built = await store.prepare(CHANGED, log.store.info)
+    half_built = await Versions(store.connection, CHANGED).wanted(log.store.info)
     await store.close()
 
-    async with running(CHANGED) as runner:
-        await becomes(runner, "running")
+    async with running(CHANGED) as view:
+        status = await view.becomes("running")
 
-    assert runner.status.version == half_built.version
+    assert half_built is not None
+    assert status.version == half_built[0].version
     assert await rows(reader) == AS_IT_IS
 
 
@@ -88,25 +91,22 @@ async def test_new_version_is_swapped_in_although_the_log_grows_all_the_time(log
 
     log.store = GrowsWhileRead(partitions=PARTITIONS)
     await log.write(OPENED)
-    async with running() as runner:
-        await asyncio.wait_for(becomes(runner, "running"), timeout=10)
+    async with running() as view:
+        await asyncio.wait_for(view.becomes("running"), timeout=10)
 
 
-async def test_release_whose_version_another_one_has_dropped_builds_it_again(
+async def test_earlier_release_takes_its_version_back_and_brings_it_up_to_date(
     log: Log, running: Running, reader: ViewReader
 ) -> None:
-    await log.write(OPENED)
-    async with running() as old:
-        await becomes(old, "running")
-        async with running(CHANGED) as new:
-            await becomes(new, "running")
-        await log.write(DEPOSITED)
-        while old.status.version != 3:
-            await becomes(old, "running")
-            await asyncio.to_thread(lambda: None)
-        await becomes(old, "running")
+    await _build(log, running, reader)
+    async with running(CHANGED) as new:
+        await new.becomes("running", version=2)
+    await log.write(DEPOSITED)
 
-        assert await rows(reader) == AS_IT_WAS
+    async with running() as old:
+        await old.becomes("running", version=1)
+
+        assert await rows(reader) == [AccountRow(id="ada", owner="Ada", balance=10)]
 
 
 async def test_view_of_another_log_is_left_alone(log: Log, running: Running, reader: ViewReader) -> None:
@@ -116,10 +116,10 @@ async def test_view_of_another_log_is_left_alone(log: Log, running: Running, rea
     async def open_other() -> EventStore:
         return other
 
-    async with running(open_log=open_other) as runner:
-        await becomes(runner, "failed")
+    async with running(open_log=open_other) as view:
+        status = await view.becomes("failed")
 
-    assert "built from another log" in (runner.status.error or "")
+    assert "built from another log" in (status.error or "")
     assert await rows(reader) == AS_IT_WAS
 
 
@@ -128,10 +128,10 @@ async def test_log_that_was_restored_from_an_older_state_stops_its_views(
 ) -> None:
     await _build(log, running, reader)
     await log.forget_last("ada")
-    async with running() as runner:
-        await becomes(runner, "failed")
+    async with running() as view:
+        status = await view.becomes("failed")
 
-    assert "restored from an older state" in (runner.status.error or "")
+    assert "restored from an older state" in (status.error or "")
 
 
 async def test_log_that_was_restored_and_has_grown_again_stops_its_views(
@@ -140,10 +140,10 @@ async def test_log_that_was_restored_and_has_grown_again_stops_its_views(
     await _build(log, running, reader)
     await log.forget_last("ada")
     await log.write(DEPOSITED, DEPOSITED)
-    async with running() as runner:
-        await becomes(runner, "failed")
+    async with running() as view:
+        status = await view.becomes("failed")
 
-    assert "restored from an older state" in (runner.status.error or "")
+    assert "restored from an older state" in (status.error or "")
     assert await rows(reader) == AS_IT_WAS
 
 
@@ -159,6 +159,6 @@ async def _tables(views_url: str) -> set[str]:
         found = await connection.fetch(
             "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace"
         )
-        return {row["relname"] for row in found} - {"projections", "checkpoints", "migrations"}
+        return {row["relname"] for row in found} - {"projections", "checkpoints", "parked", "runners", "migrations"}
     finally:
         await connection.close()

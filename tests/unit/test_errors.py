@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import pickle
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
 
 from actors import errors
+from actors.store.event_store import LoggedEvent
 from projections import errors as projection_errors
 
 ID = UUID(int=7)
+EVENT = LoggedEvent(1, 2, "account-ada", 3, "Opened", "{}", 1, datetime(2026, 11, 24, tzinfo=UTC))
 ALL = [
     errors.Rejected("code", "message", True),
     errors.WrongExpectedVersion("customer-alice", 1, 2),
@@ -36,7 +39,7 @@ def test_every_error_is_tried() -> None:
 
 def test_errors_of_the_read_side_survive_pickling() -> None:
     for error in (
-        projection_errors.PoisonEvent("s", 1, "T", "reason"),
+        projection_errors.PoisonEvent(EVENT, "ada", "reason"),
         projection_errors.LogHasGap(1, 2, 3),
     ):
         assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 - our own

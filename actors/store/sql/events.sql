@@ -52,3 +52,15 @@ CROSS JOIN LATERAL (
     ORDER BY events.position LIMIT $3
 ) AS next
 ORDER BY next.partition, position;
+
+-- name: follow
+-- As read_partitions. Of categories that were not asked for, nothing is sent but the place.
+SELECT next.partition, position, CASE WHEN wanted THEN stream ELSE '' END, version,
+       CASE WHEN wanted THEN type ELSE '' END, CASE WHEN wanted THEN data::text ELSE '' END, epoch, recorded_at
+FROM unnest($1::integer[], $2::bigint[]) AS asked (partition, after)
+CROSS JOIN LATERAL (
+    SELECT events.*, split_part(stream, '-', 1) = ANY($4::text[]) AS wanted FROM events
+    WHERE events.partition = asked.partition AND events.position > asked.after
+    ORDER BY events.position LIMIT $3
+) AS next
+ORDER BY next.partition, position;

@@ -1,0 +1,131 @@
+"""Builds a new version of a view beside the served one, compares the two, and swaps them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from actors.store.event_store import EventStore, positions_of
+from projections.build import Build
+from projections.build_writer import BuildWriter
+from projections.bulk import Bulk
+from projections.errors import LogHasGap, PoisonEvent, RowsDiffer, WrongLog
+from projections.folding import Folding
+from projections.projection import AnyProjection
+from projections.read_store import ReadStore, unavailable
+from projections.reporter import Reporter
+from projections.versions import Versions
+
+log = logging.getLogger(__name__)
+
+# From so many events on, several processes build together.
+PARALLEL_FROM = 50_000
+
+Helpers = Callable[[int, Mapping[int, int]], Awaitable[None]]
+
+
+class Builder:
+    """Looks after the versions of a projection that are to be built.
+
+    Args:
+        open_views: a second connection, which holds the served version while the new one is swapped in.
+        helpers: builds a version up to a goal with several processes; None = alone.
+    """
+
+    def __init__(
+        self, projection: AnyProjection, open_views: Callable[[], Awaitable[ReadStore]], helpers: Helpers | None = None
+    ) -> None:
+        self.reporter = Reporter(projection.name, building=True, share=0)
+        self._projection = projection
+        self._folding = Folding(projection)
+        self._open_views = open_views
+        self._helpers = helpers if projection.stays_in_partition else None
+
+    async def work(self, events: EventStore, views: ReadStore) -> None:
+        """Build whatever is to be built, until a database is lost."""
+        versions = Versions(views.connection, self._projection)
+        while True:
+            views.orders.clear()
+            build: Build | None = None
+            try:
+                wanted = await versions.wanted(events.info)
+                if wanted is None or wanted[1]:
+                    await views.dismiss(self._projection.name, building=True, shares=0)
+                    await views.orders.wait()
+                else:
+                    build, _ = wanted
+                    await self._build(events, views, versions, build)
+            except PoisonEvent as poison:
+                if build is None or not await views.stop(build, poison):
+                    await self._stand_still(events, views, build, str(poison))
+            except (LogHasGap, WrongLog, RowsDiffer) as broken:
+                await self._stand_still(events, views, build, str(broken))
+
+    async def _build(self, events: EventStore, views: ReadStore, versions: Versions, build: Build) -> None:
+        """All the way to being served. Wherever it is interrupted, the next try goes on from the checkpoint."""
+        await self.reporter.tell(views, build.version)
+        writer = BuildWriter(views, build, self._folding, self.reporter.pace)
+        await writer.find_place()
+        await writer.refuse_other_log(events)
+        served, model = await versions.served_version(), await versions.must_be_compared(build)
+        await self._catch_up(events, writer, model)
+        await versions.index(build)
+        there = await self._catch_up(events, writer, model)
+        if served is None:
+            if there:
+                await versions.serve(build)
+            return
+        holding = await self._open_views()
+        try:
+            if model is not None:
+                await self._compare(events, holding, writer, model)
+                await self._catch_up(events, writer, model)
+            async with Versions(holding.connection, self._projection).held(served) as place:
+                if await Bulk(writer, place, self.reporter).run(events):
+                    await versions.serve(build)
+        finally:
+            await holding.close()
+
+    async def _catch_up(self, events: EventStore, writer: BuildWriter, model: Build | None) -> bool:
+        """Get to the end of the log, or to where the served version is that this one is compared with."""
+        goal = await events.heads() if model is None else positions_of((await writer.views.place(model))[0])
+        bulk = Bulk(writer, goal, self.reporter)
+        if self._helpers is not None and bulk.missing >= PARALLEL_FROM:
+            await self._helpers(writer.build.version, goal)
+            await writer.find_place()
+        there = await bulk.run(events)
+        await writer.views.stands(writer.build, writer.positions)
+        return there
+
+    async def _compare(self, events: EventStore, holding: ReadStore, writer: BuildWriter, model: Build) -> None:
+        """See that the new version has the rows of the served one, both at one position.
+
+        Raises:
+            RowsDiffer: it has not.
+        """
+        connection = writer.views.connection
+        versions = Versions(connection, self._projection)
+        snapshot = connection.transaction(isolation="repeatable_read", readonly=True)
+        async with Versions(holding.connection, self._projection).held(model.version) as place:
+            await Bulk(writer, place, self.reporter).run(events)
+            with unavailable("cannot compare the versions"):
+                await snapshot.start()
+            # The first statement takes the snapshot, which has both where they are now; then the served one may go on.
+            await versions.served_version()
+        new, old = await versions.digests(writer.build, model)
+        with unavailable("cannot compare the versions"):
+            await snapshot.rollback()
+        if writer.positions == place and new != old:
+            raise RowsDiffer(
+                f"version {writer.build.version} has {_told(new)}, the served version {model.version} has "
+                f"{_told(old)} at the same position; accept it, or take it back"
+            )
+
+    async def _stand_still(self, events: EventStore, views: ReadStore, build: Build | None, reason: str) -> None:
+        log.critical("rebuild stopped", extra={"projection": self._projection.name, "reason": reason})
+        version = 0 if build is None else build.version
+        await self.reporter.tell_until_orders(views, events, version, {}, reason)
+
+
+def _told(digests: Sequence[tuple[int, int]]) -> str:
+    return " and ".join(f"{rows} rows with checksum {checksum}" for rows, checksum in digests)

@@ -1,1 +1,0 @@
-ALTER TABLE projections ADD COLUMN log uuid;

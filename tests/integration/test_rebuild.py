@@ -1,0 +1,190 @@
+"""A view is built anew beside the served one, compared with it, swapped in and taken back; it is paused and resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import asyncpg
+import pytest
+
+from projections import builder
+from projections.bulk import help_to_build
+from projections.errors import NotPossible
+from projections.read_store import ReadStore
+from projections.share import Share
+from projections.views import ViewReader
+from tests.account_domain import ACCOUNTS
+from tests.integration.running_views import PARTITIONS, Log, Running, balances, rows
+from tests.integration.test_parking import BROKEN, opened, stopped
+from tests.integration.test_poison import POISON
+
+KEYS = [f"a{number}" for number in range(40)]
+
+
+async def fill(log: Log) -> dict[int, int]:
+    await log.write(*((key, "Opened", '{"owner": "Ada"}') for key in KEYS))
+    return await log.write(*((key, "Deposited", '{"amount": 1}') for key in KEYS))
+
+
+async def execute(views_url: str, statement: str) -> None:
+    connection = await asyncpg.connect(views_url)
+    await connection.execute(statement)
+    await connection.close()
+
+
+async def test_rebuilt_view_is_swapped_in_and_goes_on(
+    log: Log, running: Running, reader: ViewReader, views_url: str
+) -> None:
+    await fill(log)
+    async with running() as view:
+        await view.becomes("running")
+        await view.order("rebuild")
+        status = await view.becomes("running", version=2)
+        positions = await log.write(("a0", "Deposited", '{"amount": 5}'))
+
+        assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
+        assert status.kept == 1
+        assert await balances(views_url) == [("Ada", 40, 45)]
+
+
+async def test_rebuilt_view_that_differs_is_not_served_until_somebody_accepts_it(
+    log: Log, running: Running, reader: ViewReader, views_url: str
+) -> None:
+    await fill(log)
+    async with running() as view:
+        await view.becomes("running")
+        await execute(views_url, "UPDATE accounts_v1 SET balance = 99 WHERE id = 'a0'")
+        await view.order("rebuild")
+        status = await view.until(lambda status: status.rebuild is not None and status.rebuild.error is not None)
+        meanwhile = await rows(reader)
+        await view.order("accept")
+        await view.becomes("running", version=2)
+
+        assert status.rebuild is not None
+        assert "version 2 has 40 rows with checksum" in (status.rebuild.error or "")
+        assert (status.version, status.state) == (1, "rebuilding")
+        assert meanwhile[0].balance == 99
+        assert (await rows(reader))[0].balance == 1
+
+
+async def test_rebuild_that_is_served_is_taken_back_without_going_back_in_the_log(
+    log: Log, running: Running, reader: ViewReader
+) -> None:
+    await fill(log)
+    async with running() as view:
+        await view.becomes("running")
+        await view.order("rebuild")
+        await view.becomes("running", version=2)
+        positions = await log.write(("a0", "Deposited", '{"amount": 5}'))
+        await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
+
+        await view.order("take-back")
+        status = await view.becomes("running", version=1)
+
+        assert status.checkpoint == positions
+        assert status.kept == 2
+        assert (await rows(reader))[0].balance == 6
+
+
+async def test_rebuild_under_way_is_given_up(log: Log, running: Running, views_url: str) -> None:
+    await fill(log)
+    async with running() as view:
+        await view.becomes("running")
+        await execute(views_url, "UPDATE accounts_v1 SET balance = 99 WHERE id = 'a0'")
+        await view.order("rebuild")
+        await view.until(lambda status: status.rebuild is not None and status.rebuild.error is not None)
+        with pytest.raises(NotPossible):
+            await view.order("rebuild")
+
+        status = await view.order("take-back")
+
+        assert (status.version, status.rebuild, status.kept) == (1, None, None)
+        assert (await view.becomes("running")).version == 1
+
+
+async def test_version_that_is_kept_is_dropped_on_request(log: Log, running: Running) -> None:
+    await fill(log)
+    async with running() as view:
+        await view.becomes("running")
+        await view.order("rebuild")
+        await view.becomes("running", version=2)
+
+        status = await view.order("drop-kept")
+
+        assert status.kept is None
+        with pytest.raises(NotPossible):
+            await view.order("take-back")
+
+
+async def test_several_processes_build_a_version_together(
+    log: Log, running: Running, views_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builder, "PARALLEL_FROM", 10)
+    helped: list[int] = []
+
+    async def helpers(version: int, goal: Mapping[int, int]) -> None:
+        for index in range(2):
+            share = Share(index, 2)
+            part = {each: goal[each] for each in share.partitions(PARTITIONS)}
+            helped.append(sum(part.values()))
+            open_views = partial(ReadStore.open, views_url)
+            await help_to_build(ACCOUNTS, version, part, share, log.open, open_views)
+
+    await fill(log)
+    async with running(helpers=helpers) as view:
+        await view.becomes("running")
+
+        assert sum(helped) == 2 * len(KEYS)
+        assert min(helped) > 0
+        assert await balances(views_url) == [("Ada", 40, 40)]
+
+
+async def test_several_runners_share_the_partitions_of_a_view(
+    log: Log, running: Running, reader: ViewReader, views_url: str
+) -> None:
+    async with running(share=Share(0, 2)) as view, running(share=Share(1, 2)):
+        await view.becomes("running")
+        positions = await fill(log)
+
+        assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
+        assert await balances(views_url) == [("Ada", 40, 40)]
+        await view.order("rebuild")
+        await view.becomes("running", version=2)
+        positions = await log.write(*((key, "Deposited", '{"amount": 1}') for key in KEYS))
+        assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
+        assert await balances(views_url) == [("Ada", 40, 80)]
+
+
+async def test_event_that_was_parked_is_parked_again_in_a_new_version(log: Log, running: Running) -> None:
+    await opened(log)
+    async with running(BROKEN) as view:
+        await view.becomes("running")
+        await log.write(("ada", "Deposited", POISON), ("ada", "Deposited", '{"amount": 1}'))
+        await view.decide((await stopped(view)).id, "park")
+        await view.becomes("running")
+        await view.order("rebuild")
+        status = await view.becomes("running", version=2)
+
+        assert status.parked == 2
+
+
+async def test_paused_view_stands_still_also_after_a_restart_until_it_is_resumed(
+    log: Log, running: Running, reader: ViewReader
+) -> None:
+    await opened(log)
+    async with running() as view:
+        await view.becomes("running")
+        await view.order("pause")
+        await view.becomes("paused")
+    positions = await log.write(("ada", "Deposited", '{"amount": 1}'))
+    async with running() as again:
+        status = await again.until(lambda status: status.lag.events == 1)
+        before = await rows(reader)
+        with pytest.raises(NotPossible):
+            await again.order("rebuild")
+        await again.order("resume")
+
+        assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
+        assert status.state == "paused"
+        assert before[0].balance == 0
