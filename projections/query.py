@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, String, Text, bindparam, cast, column, func, select, table, true
+from sqlalchemy import Select, String, Text, bindparam, case, cast, column, func, literal_column, select, table, true
 from sqlalchemy.dialects.postgresql import JSONB
 
 from projections.projection import AnyProjection, Tally
@@ -17,7 +17,7 @@ _PROJECTIONS = table("projections", column("name"), column("version"), column("s
 
 
 class Query:
-    """A statement whose records carry the `checkpoint` of the view beside the columns of `rows`.
+    """A statement whose first record carries the `checkpoint` of the view beside the columns of `rows`.
 
     There is always at least one record; `place` is null in the one that stands for no row. The name of the
     projection is the parameter `projection`.
@@ -31,7 +31,8 @@ class Query:
         found = rows.add_columns(func.row_number().over(order_by=order or None).label("place")).subquery("found")
         checkpoint = _checkpoint()
         self.sql, self._names = compile_statement(
-            select(checkpoint.c.checkpoint, found)
+            # Once is enough: it is not sent again with each record.
+            select(case((_is_first(found), checkpoint.c.checkpoint)).label("checkpoint"), found)
             .select_from(checkpoint.outerjoin(found, true()))
             .order_by(found.c.place)
         )
@@ -39,6 +40,10 @@ class Query:
     def in_order(self, arguments: Mapping[str, object]) -> list[object]:
         """The arguments as the placeholders of the statement count them."""
         return [arguments[name] for name in self._names]
+
+
+def _is_first(found: Any) -> Any:
+    return found.c.place.is_(None) | (found.c.place == literal_column("1"))
 
 
 def _checkpoint() -> Any:

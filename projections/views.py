@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Generic, TypeVar
+from functools import cache, partial
+from typing import Any, Generic, TypeVar
 
 import asyncpg
 import msgspec
 from pydantic import BaseModel
-from sqlalchemy import BigInteger, Text, bindparam, select
+from sqlalchemy import BigInteger, Text, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from actors.store.event_store import Mark, Marks
 from projections.errors import InvalidQuery, ViewsUnavailable
+from projections.point_reads import PointReads
 from projections.projection import AnyProjection, Projection
 from projections.query import Query, row_table
 from projections.read_store import unavailable
@@ -47,16 +49,22 @@ class ViewReader:
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
         self._watch = Watch(url)
+        self._point_reads: dict[AnyProjection, PointReads[Any]] = {}
 
     async def get(self, projection: Projection[R], key: str) -> Seen[R | None]:
         """One row, None when there is none.
 
         Raises:
+            InvalidQuery: no row can have this key.
             ViewsUnavailable: the read database is away, or the view is not built yet.
         """
-        seen = await self.select(projection, _by_key(projection), key=key)
-        rows = read_rows(projection, seen.value)
-        return Seen(rows[0] if rows else None, seen.checkpoint)
+        if not _is_text(key):
+            raise InvalidQuery("the key is no text that can be stored")
+        reads = self._point_reads.get(projection)
+        if reads is None:
+            reads = self._point_reads[projection] = PointReads(partial(self._by_key, projection))
+        seen: Seen[R | None] = await reads.get(key)
+        return seen
 
     async def page(self, projection: Projection[R], *, after: str | None, limit: int) -> Seen[list[R]]:
         """The next rows by key, at most `limit`. Raises as `get`."""
@@ -104,6 +112,11 @@ class ViewReader:
         if self._pool is not None:
             self._pool.terminate()
 
+    async def _by_key(self, projection: Projection[R], keys: Sequence[str]) -> Mapping[str, Seen[R | None]]:
+        seen = await self.select(projection, _by_keys(projection), keys=keys)
+        found = {getattr(row, projection.key): row for row in read_rows(projection, seen.value)}
+        return {key: Seen(found.get(key), seen.checkpoint) for key in keys}
+
     async def _connected(self) -> asyncpg.Pool:
         async with self._opening:
             if self._pool is None:
@@ -124,10 +137,18 @@ def read_rows(projection: Projection[R], records: Sequence[asyncpg.Record]) -> l
     return [shape.read(record) for record in records]
 
 
+def _is_text(key: str) -> bool:
+    """Whether PostgreSQL has text like this: UTF-8 without NUL."""
+    try:
+        return b"\0" not in key.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 @cache
-def _by_key(projection: AnyProjection) -> Query:
+def _by_keys(projection: AnyProjection) -> Query:
     rows = row_table(projection).table
-    return Query(select(rows).where(rows.c[projection.key] == bindparam("key", type_=Text())))
+    return Query(select(rows).where(rows.c[projection.key] == any_(bindparam("keys", type_=ARRAY(Text)))))
 
 
 @cache

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from gateway.cli import bench, importing, service, silos, token, verify
+from gateway.cli import actors, bench, events, importing, service, silos, token, verify
 
 app = typer.Typer(
     name="rayleans",
@@ -23,6 +23,9 @@ app.add_typer(service.commands)
 app.add_typer(token.commands)
 app.add_typer(silos.commands)
 app.add_typer(importing.commands)
+app.add_typer(actors.commands_for("customer", "customers"), name="customer")
+app.add_typer(actors.commands_for("order", "orders"), name="order")
+app.add_typer(events.commands, name="events")
 app.add_typer(verify.commands, name="verify")
 app.add_typer(bench.commands, name="bench")
 

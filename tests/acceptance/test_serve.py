@@ -102,6 +102,28 @@ def test_status_says_that_it_works(served: Served) -> None:
     assert (found["ready"], found["reasons"], found["url"].rstrip("/")) == (True, [], served.url)
 
 
+def test_command_line_shows_what_is_what_was_and_what_happens(served: Served) -> None:
+    body = {"name": "Cleo", "email": "cleo@example.com"}
+    served.http.post("/v1/customers/cleo/register", json=body).raise_for_status()
+    renamed = served.http.post("/v1/customers/cleo/rename", json={"name": "Cleo B"})
+    token = {"Consistency-Token": renamed.headers["Consistency-Token"]}
+    served.http.get("/v1/customers/cleo", headers=token).raise_for_status()
+
+    now = serving.run("customer", "show", "cleo", "--output", "json", served=served)
+    then = serving.run("customer", "show", "cleo", "--as-of-version", "1", "--output", "json", served=served)
+    history = serving.run("customer", "history", "cleo", "--output", "json", served=served)
+    types = ("--type", "CustomerRegistered", "--type", "CustomerRenamed")
+    tail = serving.run("events", "tail", "--from", "start", *types, "--limit", "1", "--output", "json", served=served)
+    nobody = serving.run("order", "show", "nothing", served=served)
+    nonsense = serving.run("events", "tail", "--last-id", "x", served=served)
+
+    assert (json.loads(now.stdout)["name"], json.loads(then.stdout)["name"]) == ("Cleo B", "Cleo"), now.stderr
+    assert [item["type"] for item in json.loads(history.stdout)["items"]] == ["CustomerRegistered", "CustomerRenamed"]
+    assert json.loads(tail.stdout)["type"] in types, tail.stderr
+    assert (nobody.returncode, nobody.stdout) == (3, "")
+    assert (nonsense.returncode, nonsense.stdout) == (1, "")
+
+
 def test_minted_token_allows_its_scope_and_no_other(served: Served) -> None:
     minted = serving.run(
         "token", "--scope", "queries:read", "--subject", "bob", "--expires", "5m", "--data", str(served.data)
