@@ -25,10 +25,11 @@ from actors.domain.domain import Domain
 from actors.errors import ActorsError, Unavailable
 from actors.runtime.client import CommandSender
 from actors.runtime.command_id import new_command_id
+from actors.runtime.reply import Reply, reply_to
 from actors.runtime.wire import CommandEnvelope
 from gateway.auth import Scope
 from gateway.body import check_json, stream_body
-from gateway.commands import DEFAULT_WAIT_S, Reply, reply_to
+from gateway.commands import DEFAULT_WAIT_S
 from gateway.limits import Limits
 from gateway.origin import Origin, origin_of
 from gateway.problems import BadRequest, problem_of

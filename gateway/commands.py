@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, post
@@ -18,7 +17,8 @@ from actors.domain.actor_id import check_key
 from actors.domain.decider import AnyDecider, Command
 from actors.domain.domain import Domain
 from actors.runtime.client import CommandSender
-from actors.runtime.wire import CommandEnvelope, Done
+from actors.runtime.reply import Reply, reply_to
+from actors.runtime.wire import CommandEnvelope
 from gateway.auth import Scope
 from gateway.body import check_json, read_body
 from gateway.headers import command_id_of, expected_version_of, wait_of
@@ -32,25 +32,6 @@ DEFAULT_WAIT_S = 10.0
 _JSON = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 
 
-class EventReply(msgspec.Struct):
-    """An event in a reply; its data is the very text that is in the log."""
-
-    type: str
-    version: int
-    data: msgspec.Raw
-
-
-class Reply(msgspec.Struct):
-    """What a command led to."""
-
-    id: str
-    version: int
-    events: list[EventReply]
-    command_id: UUID
-    replayed: bool
-    token: str
-
-
 def command_routes(domain: Domain, sender: CommandSender, limits: Limits) -> Sequence[HTTPRouteHandler]:
     """A route for each command of the domain."""
     return [
@@ -58,18 +39,6 @@ def command_routes(domain: Domain, sender: CommandSender, limits: Limits) -> Seq
         for decider in domain.deciders
         for name, model in decider.command_types.items()
     ]
-
-
-def reply_to(envelope: CommandEnvelope, done: Done, sender: CommandSender) -> Reply:
-    """The reply for a command that is done."""
-    return Reply(
-        id=envelope.key,
-        version=done.version,
-        events=[EventReply(event.type, event.version, msgspec.Raw(event.data.encode())) for event in done.events],
-        command_id=envelope.command_id,
-        replayed=done.replayed,
-        token=sender.tokens.encode(done.marks),
-    )
 
 
 def component_name(decider: AnyDecider, model: type[Command]) -> str:

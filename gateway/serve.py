@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from actors.domain.domain import Domain, load_domain
+from actors.runtime.placement import Placement
 from actors.runtime.ray_actors import SiloConfig, start_silo, watch_silo
 from actors.store.data_dir import DataDir
 from actors.store.embedded import EmbeddedPostgres
@@ -50,6 +51,7 @@ class Plan:
     Attributes:
         address: of a running Ray cluster; None = one of our own.
         silos, partitions, gateways: how many; the number of partitions is for the life of the log.
+        placement: where actors live.
     """
 
     host: str = "127.0.0.1"
@@ -58,6 +60,7 @@ class Plan:
     silos: int = 1
     partitions: int = 16
     gateways: int = 1
+    placement: Placement = Placement.AUTO
 
     @property
     def url(self) -> str:
@@ -252,7 +255,7 @@ async def _ray(plan: Plan, say: Say) -> AsyncIterator[None]:
 
 def _silos(settings: Settings, plan: Plan, databases: Databases) -> list[SiloConfig]:
     return [
-        SiloConfig(index, plan.silos, plan.partitions, databases.events_url, settings.domain)
+        SiloConfig(index, plan.silos, plan.partitions, databases.events_url, settings.domain, plan.placement)
         for index in range(plan.silos)
     ]
 

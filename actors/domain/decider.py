@@ -65,6 +65,8 @@ class Decider(Generic[C, E, S]):
         state_version: raise it when `evolve` makes another state of the same events, and kept states are not
             used any more. A change of the type of the state, or of an event, is noticed without it.
         readings: each event name that the log may hold → how it is read.
+        lives_long: an actor of this kind may be given a process of its own; false for kinds of which there are many
+            and each is soon done.
     """
 
     category: str
@@ -76,6 +78,7 @@ class Decider(Generic[C, E, S]):
     event_types: Mapping[str, type[E]]
     upcasts: Mapping[str, Upcast] = field(default_factory=dict)
     state_version: int = 1
+    lives_long: bool = True
     readings: Mapping[str, Reading[E]] = field(init=False, repr=False, compare=False)
     _names: Mapping[type[BaseModel], str] = field(init=False, repr=False, compare=False)
 

@@ -11,6 +11,8 @@ from pydantic.errors import PydanticUserError
 
 from actors.domain.decider import AnyDecider
 
+RESERVED_CATEGORIES = ("gateway", "projection", "silo")
+
 
 class View(Protocol):
     """A projection, as far as the write side needs to know."""
@@ -28,8 +30,8 @@ class Domain:
     """The kinds of actors and the views of one service.
 
     Raises:
-        DomainError: two deciders share a category or collection, two projections share a name, or a state cannot
-            be kept as JSON.
+        DomainError: two deciders share a category or collection, two projections share a name, a state cannot be
+            kept as JSON, or a category is one of the `RESERVED_CATEGORIES`: `silo/0` is a part of the service.
     """
 
     deciders: Sequence[AnyDecider]
@@ -45,6 +47,8 @@ class Domain:
             if twice:
                 raise DomainError(f"two parts of the domain have the same {what}: {', '.join(twice)}")
         for decider in self.deciders:
+            if decider.category in RESERVED_CATEGORIES:
+                raise DomainError(f"a part of the service is called {decider.category!r}; name the category otherwise")
             try:
                 _ = decider.state_schema
             except PydanticUserError as exc:

@@ -339,4 +339,5 @@ ORDER: Decider[OrderCommand, OrderEvent, Order] = Decider(
         "OrderCancelled": OrderCancelled,
         "OrderShipped": OrderShipped,
     },
+    lives_long=False,
 )

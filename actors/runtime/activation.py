@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, takewhile
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 
 from actors.domain.decider import AnyDecider, Event
 from actors.domain.upcast import UnreadableEvent
-from actors.store.event_store import RecordedEvent, Snapshot
+from actors.store.event_store import NewEvent, RecordedEvent, Snapshot
 
 RECENT_COMMANDS = 16
 
@@ -26,12 +27,12 @@ class UnreadableSnapshot(Exception):
 class Activation(Generic[W]):
     """One actor in memory: its state, its version, its latest command ids.
 
-    While it is being loaded, commands wait in its mailbox.
+    Commands wait in its mailbox while it is being loaded, and while its turns are taken elsewhere.
 
     Attributes:
         version: of the state, which may be ahead of the log while commands are being committed.
         kept: version of the latest snapshot, 0 = there is none.
-        mailbox: what waits for the load, oldest first; None once the state is there.
+        mailbox: what waits for its turn, oldest first; None while turns can be taken at once.
         unsettled: commands whose fate the journal has not told yet.
         used_at: when a command last looked for it; see `Activations`.
         recent: latest command ids as integers, oldest first. A hundred thousand actors have one of these each.
@@ -100,11 +101,29 @@ class Activation(Generic[W]):
         self.state, self.version = state, version
         self._remember(command_id)
 
+    def follow(self, events: Sequence[NewEvent]) -> None:
+        """Move on to where a turn has led that was taken elsewhere.
+
+        Raises:
+            UnreadableEvent: another release took it.
+        """
+        state = self.after([self.read(event) for event in events])
+        self.move(state, events[-1].version, events[0].command_id)
+
+    def dehydrate(self) -> bytes:
+        """What another process of this release needs to go on from here. The state must survive pickling."""
+        return pickle.dumps((self.state, self.version, self.recent, self.knows_all))
+
+    def rehydrate(self, blob: bytes) -> None:
+        """Go on from where `dehydrate` was."""
+        # The bytes come from our own silo, by way of Ray, which pickles too.
+        self.state, self.version, self._recent, self.knows_all = pickle.loads(blob)  # noqa: S301
+
     def knows(self, command_id: UUID) -> bool:
         """Whether one of the latest commands had this id."""
         return command_id.int in self.recent
 
-    def read(self, recorded: RecordedEvent) -> Event:
+    def read(self, recorded: RecordedEvent | NewEvent) -> Event:
         """An event of this actor as the log has it. Raises `UnreadableEvent`."""
         try:
             event: Event = self.decider.read_event(recorded.type, recorded.data)
@@ -167,10 +186,6 @@ class Activations(Generic[W]):
         """Forget an activation; the next command loads it anew. A newer one of the same stream stays."""
         if self._by_stream.get(activation.stream) is activation:
             del self._by_stream[activation.stream]
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._by_stream.clear()
 
     def deactivate_surplus(self, most: int) -> int:
         """Put those beyond the bound to sleep, at most so many; returns how many went."""

@@ -11,7 +11,7 @@ import msgspec
 from actors.runtime.activation import Activation
 from actors.runtime.snapshots import Moment
 from actors.runtime.turn import Turn
-from actors.runtime.wire import CommandEnvelope, Done, Outcome
+from actors.runtime.wire import CommandEnvelope, Done, NotNow, Outcome
 
 
 class Batch:
@@ -52,6 +52,13 @@ class Delivery:
 
     def answer(self, outcome: Outcome) -> None:
         self._batch.answer(self._place, outcome)
+
+    def refuse_late(self, now: float) -> bool:
+        """Answer a command that must not be decided any more; whether it was one."""
+        late = self.envelope.deadline < now
+        if late:
+            self.answer(NotNow("the deadline has passed"))
+        return late
 
 
 @dataclass(slots=True, eq=False)

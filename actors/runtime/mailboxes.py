@@ -1,22 +1,29 @@
 """Commands find their actor: awake, and the turn is taken at once; asleep, and they wait while it is loaded.
 
-All actors that one batch wakes are loaded with one query.
+All actors that one batch wakes are loaded with one query. For an actor with a home of its own, the commands that have
+gathered are sent there together. A command stays in its mailbox until its turn has been taken, wherever that is: so
+when a home is lost, the silo goes on with the same commands in the same order.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from typing import Any
 
 from actors.domain.decider import AnyDecider
 from actors.domain.upcast import UnreadableEvent
 from actors.runtime.activation import Activation, Activations, UnreadableSnapshot
 from actors.runtime.delivery import Delivery, Entry
+from actors.runtime.home import HomeLost
 from actors.runtime.journal import Journal
+from actors.runtime.own_home import OwnHome
 from actors.runtime.ownership import Ownership
+from actors.runtime.placement import OwnHomes
 from actors.runtime.snapshots import Snapshots
-from actors.runtime.turn import take_turn
+from actors.runtime.turn import Turn, take_turn
 from actors.runtime.wire import Invalid, NotNow, Outcome
 from actors.store.event_store import (
     EventStore,
@@ -32,6 +39,8 @@ log = logging.getLogger(__name__)
 NO_HISTORY = History(None, ())
 NO_SCHEMA = ""
 EVENTS_AT_ONCE = 200
+MAX_ROUND_COMMANDS = 256
+MAX_ROUND_BYTES = 1024 * 1024
 
 
 class Mailboxes:
@@ -42,6 +51,8 @@ class Mailboxes:
         deciders: by category.
         activations: the actors in memory.
         snapshots: says when the state of one should be kept.
+        own_homes: of the actors whose turns are not taken here.
+        now: Unix time in seconds, for deadlines.
     """
 
     def __init__(
@@ -52,6 +63,8 @@ class Mailboxes:
         journal: Journal,
         activations: Activations[Delivery],
         snapshots: Snapshots,
+        own_homes: OwnHomes,
+        now: Callable[[], float],
     ) -> None:
         self._silo = silo
         self._deciders = deciders
@@ -59,37 +72,50 @@ class Mailboxes:
         self._journal = journal
         self._activations = activations
         self._snapshots = snapshots
-        self._loads: set[asyncio.Task[None]] = set()
+        self._own_homes = own_homes
+        self._now = now
+        self._work: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._activations)
 
     def deliver(self, store: EventStore, deliveries: Iterable[Delivery]) -> None:
         """Take the turns of `deliveries` in their order, for actors that sleep as soon as they are awake."""
-        asleep = []
+        asleep, elsewhere = [], []
         for delivery in deliveries:
             activation = self._find(store, delivery)
             if activation is None:
                 continue
             if activation.mailbox is None:
-                self._turn(activation, delivery)
-                continue
-            if not activation.mailbox:
+                if not self._own_homes.lives_there(activation, 1):
+                    self._turn(activation, delivery)
+                    continue
+                activation.mailbox = deque()
+                elsewhere.append(activation)
+            elif not activation.mailbox:
                 asleep.append(activation)
             activation.mailbox.append(delivery)
         if asleep:
-            load = asyncio.get_running_loop().create_task(self._wake(store, asleep))
-            self._loads.add(load)
-            load.add_done_callback(self._loads.discard)
+            self._begin(self._wake(store, asleep))
+        for activation in elsewhere:
+            self._begin(self._empty(activation))
 
-    def drop(self, entries: Iterable[Entry]) -> None:
-        """Forget the actors that these entries touched: their state is ahead of the log."""
+    def drop(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Forget the actors that these entries touched: their state is ahead of the log.
+
+        Returns:
+            What waits in their mailboxes, as entries whose turn is to be taken again.
+        """
+        behind = []
         for entry in entries:
-            self._activations.drop(entry.activation)
+            activation = entry.activation
+            self._activations.drop(activation)
+            behind += [Entry(delivery, activation, Turn(None, ask_log=True)) for delivery in _clear_out(activation)]
+        return behind
 
-    def clear(self) -> None:
-        """Forget all actors."""
-        self._activations.clear()
+    def clear(self, reason: str) -> None:
+        """Forget all actors, and turn away what waits in their mailboxes."""
+        self._turn_away(list(self._activations), reason)
 
     def _find(self, store: EventStore, delivery: Delivery) -> Activation[Delivery] | None:
         envelope = delivery.envelope
@@ -168,12 +194,71 @@ class Mailboxes:
         except UnreadableEvent as exc:
             self._turn_away([activation], str(exc))
             return
+        if activation.mailbox and self._own_homes.lives_there(activation, len(activation.mailbox)):
+            self._begin(self._empty(activation))
+            return
         waiting, activation.mailbox = activation.mailbox or (), None
         for delivery in waiting:
             self._turn(activation, delivery)
 
+    async def _empty(self, activation: Activation[Delivery]) -> None:
+        """Have the turns taken of what waits in a mailbox, round by round, until nothing does."""
+        while activation.mailbox:
+            home = await self._own_homes.of(activation)
+            waiting = self._next_round(activation)
+            if home is not None and waiting:
+                await self._take_turns_there(home, activation, waiting)
+                continue
+            for delivery in waiting:
+                activation.mailbox.popleft()
+                self._turn(activation, delivery)
+        activation.mailbox = None
+
+    def _next_round(self, activation: Activation[Delivery]) -> list[Delivery]:
+        """The first commands of a mailbox, without those that are too late; they stay in it."""
+        assert activation.mailbox is not None, "it is being emptied"  # noqa: S101
+        now, size = self._now(), 0
+        waiting: list[Delivery] = []
+        while activation.mailbox and len(waiting) < MAX_ROUND_COMMANDS and size < MAX_ROUND_BYTES:
+            delivery = activation.mailbox.popleft()
+            if not delivery.refuse_late(now):
+                waiting.append(delivery)
+                size += len(delivery.envelope.data)
+        activation.mailbox.extendleft(reversed(waiting))
+        return waiting
+
+    async def _take_turns_there(
+        self, home: OwnHome, activation: Activation[Delivery], waiting: Sequence[Delivery]
+    ) -> None:
+        try:
+            turns = await home.take_turns(activation, [delivery.envelope for delivery in waiting], self._silo)
+        except HomeLost as lost:
+            log.warning("lost the home of an actor", extra={"stream": activation.stream, "reason": str(lost)})
+            self._own_homes.give_up(activation, home)
+            return
+        if not activation.mailbox:
+            return  # It was dropped meanwhile, and so were these turns.
+        for delivery, turn in zip(waiting, turns, strict=True):
+            activation.mailbox.popleft()
+            if turn.events:
+                activation.follow(turn.events)
+            self._journal.add(Entry(delivery, activation, turn, self._snapshots.due(activation)))
+
     def _turn_away(self, activations: Iterable[Activation[Delivery]], reason: str) -> None:
         for activation in activations:
             self._activations.drop(activation)
-            for delivery in activation.mailbox or ():
+            for delivery in _clear_out(activation):
                 delivery.answer(NotNow(reason))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+
+def _clear_out(activation: Activation[Delivery]) -> Iterable[Delivery]:
+    """What waits in a mailbox; whoever works on it finds nothing more there."""
+    if activation.mailbox is None:
+        return ()
+    waiting, activation.mailbox = activation.mailbox, deque()
+    return waiting

@@ -20,9 +20,11 @@ from actors.domain.decider import AnyDecider
 from actors.process import Pulse
 from actors.runtime.activation import Activations
 from actors.runtime.delivery import Batch, Delivery, Entry
+from actors.runtime.home import Nowhere
 from actors.runtime.journal import Journal
 from actors.runtime.mailboxes import Mailboxes
 from actors.runtime.ownership import Ownership
+from actors.runtime.placement import OwnHomes, Placement
 from actors.runtime.sleep import Sleep
 from actors.runtime.snapshots import Snapshots
 from actors.runtime.turn import Turn
@@ -67,6 +69,7 @@ class Silo:
         index, silos: this is silo `index` of `silos`; it owns the partitions p with p mod silos = index.
         deciders: the kinds of actors it can hold.
         open_store: connects to the log.
+        own_homes: of its actors; None = all live in its memory.
         now: Unix time in seconds, for deadlines.
     """
 
@@ -78,6 +81,7 @@ class Silo:
         open_store: Callable[[], Awaitable[EventStore]],
         *,
         limits: SiloLimits | None = None,
+        own_homes: OwnHomes | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         limits = limits or SiloLimits()
@@ -97,8 +101,16 @@ class Silo:
         activations: Activations[Delivery] = Activations(limits.activations, now, self._snapshots.asleep)
         self._sleep = Sleep(self.name, activations, limits.idle_s, limits.memory, now)
         by_category = {decider.category: decider for decider in deciders}
+        self._own_homes = own_homes or OwnHomes(Placement.SHARED, Nowhere(), 0)
         self._mailboxes = Mailboxes(
-            self.writer, by_category, self._ownership, self._journal, activations, self._snapshots
+            self.writer,
+            by_category,
+            self._ownership,
+            self._journal,
+            activations,
+            self._snapshots,
+            self._own_homes,
+            now,
         )
         self._queued = 0
         self._quiet = asyncio.Event()
@@ -155,6 +167,7 @@ class Silo:
         """Take no more commands, answer those that are here, and give the partitions back."""
         self._draining = True
         await self._quiet.wait()
+        await self._own_homes.close()
         if self._ownership.session is not None:
             await self._ownership.session.close()
         if self._ownership.store is not None:
@@ -182,6 +195,7 @@ class Silo:
             name=self.name,
             epochs={} if session is None else dict(session.epochs),
             activations=len(self._mailboxes),
+            own_homes=self._own_homes.addresses,
             queued=self._queued,
             started_at=self._started_at,
             trouble=self._trouble,
@@ -214,29 +228,26 @@ class Silo:
             _turn_away(deliveries, NotNow(f"{self.name} cannot write: {trouble}"))
             return
         now = self._now()
-        late = [delivery for delivery in deliveries if delivery.envelope.deadline < now]
-        _turn_away(late, NotNow("the deadline has passed"))
-        self._mailboxes.deliver(store, [each for each in deliveries if each.envelope.deadline >= now])
+        self._mailboxes.deliver(store, [delivery for delivery in deliveries if not delivery.refuse_late(now)])
 
     def _sort_out(self, refused: StoreError) -> None:
         """The log refused a whole batch, and nothing of it was written: find those that it will take."""
         in_flight, waiting = self._journal.withdraw()
-        entries = [*in_flight, *waiting]
-        self._mailboxes.drop(entries)
+        waiting += self._mailboxes.drop([*in_flight, *waiting])
         if isinstance(refused, Unstorable):
             if len(in_flight) == 1:
                 in_flight.pop().answer(Failed(f"the log cannot store it: {refused}"))
             self._journal.one_by_one(len(in_flight))
             self._deliver([entry.delivery for entry in (*in_flight, *waiting)])
             return
-        self._ask_log(entries)
+        self._ask_log([*in_flight, *waiting])
 
     async def _win_back(self, lost: WriteSession, trouble: StoreUnavailable) -> WriteSession:
         """The connection broke: what was on its way is unknown until the log can be asked."""
         log.warning("lost the log", extra={"silo": self.name, "reason": str(trouble)})
         self._ownership.lose(str(trouble))
         in_flight, waiting = self._journal.withdraw()
-        self._mailboxes.clear()
+        self._mailboxes.clear(f"{self.name} cannot write: {trouble}")
         unknown = [entry for entry in in_flight if entry.turn.events or entry.turn.outcome is None]
         unknown += [entry for entry in waiting if entry.turn.outcome is None]
         for entry in (*in_flight, *waiting):

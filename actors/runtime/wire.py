@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from actors.runtime.home import Address
 from actors.store.event_store import Mark, Marks
 
 
@@ -130,6 +131,7 @@ class SiloStatus(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         epochs: partition → ownership generation; empty while it owns nothing.
+        own_homes: of those of its actors that have one, by stream.
         queued: unanswered commands.
         started_at: Unix time in seconds.
         trouble: why it takes no commands; None when it does.
@@ -139,6 +141,7 @@ class SiloStatus(msgspec.Struct, frozen=True, array_like=True):
     name: str
     epochs: dict[int, int]
     activations: int
+    own_homes: dict[str, Address]
     queued: int
     started_at: float
     trouble: str | None

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from actors.runtime.placement import Placement
 from gateway.cli.options import DataOption, OutputOption, TokenFileOption, UrlOption, settings_of
 from gateway.cli.output import Output, messages, run, show_record
 from gateway.connection import UNAVAILABLE, ask, open_gateway
@@ -24,6 +25,9 @@ def serve(
     silos: Annotated[int, typer.Option(min=1, help="Ray actors that hold customers and orders.")] = 1,
     partitions: Annotated[int, typer.Option(min=1, max=1024, help="Slices of the log, fixed when it is made.")] = 16,
     gateways: Annotated[int, typer.Option(min=1, max=64, help="HTTP servers, sharing the port.")] = 1,
+    placement: Annotated[
+        Placement, typer.Option(help="Who gets a Ray actor of its own: the busiest, all customers, or nobody.")
+    ] = Placement.AUTO,
 ) -> None:
     """Run the service: starts PostgreSQL, Ray and the actors, whatever is missing.
 
@@ -39,7 +43,7 @@ def serve(
     from gateway.serve import Plan
     from gateway.serve import serve as serve_until_signal
 
-    plan = Plan(host, port, address, silos, partitions, gateways)
+    plan = Plan(host, port, address, silos, partitions, gateways, placement)
     run(serve_until_signal(settings_of(data), plan, messages.print, lambda url: typer.echo(f"ready {url}")))
 
 

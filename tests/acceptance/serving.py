@@ -36,10 +36,15 @@ class Served:
         token = (self.data / "token").read_text().strip()
         return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=30.0)
 
+    @property
+    def ray_environment(self) -> dict[str, str]:
+        """The environment of a program that is to join the Ray cluster of the service."""
+        return os.environ | {"RAY_ADDRESS": (self.data / "ray-address").read_text().strip()}
+
     def run_python(self, program: str) -> subprocess.CompletedProcess[str]:
         """Run a Python program in the Ray cluster of the service to its end."""
-        env = os.environ | {"RAY_ADDRESS": (self.data / "ray-address").read_text().strip()}
-        return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env, check=False)
+        command = [sys.executable, "-c", program]
+        return subprocess.run(command, capture_output=True, text=True, env=self.ray_environment, check=False)
 
     def wait_until_ready(self) -> None:
         """Wait for the line that says so."""
@@ -88,9 +93,11 @@ def start(data: Path, *arguments: str, env: Mapping[str, str] | None = None) -> 
     return Served(process, f"http://127.0.0.1:{port}", data, messages)
 
 
-def run(*arguments: str, served: Served | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, served: Served | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command of the command line to its end."""
-    env = dict(os.environ)
+    env = os.environ | dict(env or {})
     if served is not None:
         env |= {"RAYLEANS_URL": served.url, "RAYLEANS_TOKEN_FILE": str(served.data / "token")}
     return subprocess.run(

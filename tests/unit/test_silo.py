@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from actors.runtime.placement import Placement
 from actors.runtime.silo import Silo, SiloLimits
 from actors.runtime.wire import (
     CommandEnvelope,
@@ -32,9 +33,10 @@ def store() -> MemoryEventStore:
     return MemoryEventStore(partitions=4)
 
 
-@pytest.fixture
-async def silo(store: MemoryEventStore) -> AsyncIterator[Silo]:
-    async with running_silos(store, [ACCOUNT]) as silos:
+@pytest.fixture(params=[Placement.SHARED, Placement.OWN])
+async def silo(store: MemoryEventStore, request: pytest.FixtureRequest) -> AsyncIterator[Silo]:
+    """A silo whose actors live in its memory, or each in a home of its own: nobody can tell."""
+    async with running_silos(store, [ACCOUNT], placement=request.param) as silos:
         yield silos[0]
 
 
