@@ -127,6 +127,7 @@ async def temporary_service(
     *,
     domain: str = "projections.standard:STANDARD",
     silos: int = 1,
+    placement: Placement = Placement.AUTO,
     fill_log: Callable[[str, int], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Running]:
     """A service in a temporary directory on any free port, with databases of its own; gone with the block.
@@ -136,7 +137,7 @@ async def temporary_service(
     """
     with tempfile.TemporaryDirectory(prefix="rayleans-", ignore_cleanup_errors=True) as folder:
         settings = Settings(data=Path(folder) / "data", events_url=None, views_url=None, domain=domain)
-        plan = Plan(port=_free_port(), silos=silos)
+        plan = Plan(port=_free_port(), silos=silos, placement=placement)
         if fill_log is not None:
             with DataDir(settings.data) as data:
                 async with _databases(settings, data.path, say) as databases:

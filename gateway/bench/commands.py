@@ -8,6 +8,7 @@ from functools import partial
 
 from actors.domain.customer import CUSTOMER, Register, Rename
 from actors.domain.domain import Domain
+from actors.runtime.placement import Placement
 from actors.runtime.ray_actors import connect
 from actors.runtime.reference import ActorClient
 from gateway.bench.cpu import CpuTime
@@ -33,6 +34,7 @@ class CommandLoad:
     Attributes:
         commands: after the customers are registered.
         concurrency: commands under way at once.
+        placement: where the customers live.
         crowd, crowd_events: other customers that are in the log before, and how many events each has.
     """
 
@@ -42,6 +44,7 @@ class CommandLoad:
     projections: bool = False
     crowd: int = 0
     crowd_events: int = 10
+    placement: Placement = Placement.SHARED
 
 
 async def bench_commands(load: CommandLoad, say: Say) -> Report:
@@ -53,7 +56,10 @@ async def bench_commands(load: CommandLoad, say: Say) -> Report:
         await write_crowd(events_url, partitions, load.crowd, load.crowd_events)
 
     filling = fill_log if load.crowd else None
-    async with temporary_service(say, domain=domain, fill_log=filling) as service, connect(by="bench") as client:
+    async with (
+        temporary_service(say, domain=domain, placement=load.placement, fill_log=filling) as service,
+        connect(by="bench") as client,
+    ):
         say(f"registering {load.customers} customers")
         registered = await closed_loop(_registrations(client, load.customers), load.concurrency)
         say(f"sending {load.commands} commands")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from actors.runtime.placement import Placement
 from gateway.bench.report import Report
 from gateway.cli.output import messages, run
 
@@ -38,6 +39,7 @@ def commands_(
     projections: Annotated[Switch, typer.Option(help="Whether the standard views follow.")] = Switch.OFF,
     crowd: Annotated[int, typer.Option(min=0, help="Other customers that are in the log before.")] = 0,
     crowd_events: Annotated[int, typer.Option(min=1, help="Events of each of them.")] = 10,
+    placement: Annotated[Placement, typer.Option(help="Where the customers live.")] = Placement.SHARED,
     as_json: JsonOption = False,
 ) -> None:
     """Durable commands a second through Python references, and how long one takes.
@@ -48,10 +50,12 @@ def commands_(
       rayleans bench commands --customers 1000 --concurrency 64 --json
 
       rayleans bench commands --crowd 1000000
+
+      rayleans bench commands --customers 8 --commands 20000 --concurrency 256 --placement own
     """
     from gateway.bench.commands import CommandLoad, bench_commands
 
-    load = CommandLoad(customers, count, concurrency, projections is Switch.ON, crowd, crowd_events)
+    load = CommandLoad(customers, count, concurrency, projections is Switch.ON, crowd, crowd_events, placement)
     _show(bench_commands(load, messages.print), as_json)
 
 
