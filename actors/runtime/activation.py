@@ -117,7 +117,7 @@ class Activation(Generic[W]):
     def rehydrate(self, blob: bytes) -> None:
         """Go on from where `dehydrate` was."""
         # The bytes come from our own silo, by way of Ray, which pickles too.
-        self.state, self.version, self._recent, self.knows_all = pickle.loads(blob)  # noqa: S301
+        self.state, self.version, self.recent, self.knows_all = pickle.loads(blob)  # noqa: S301
 
     def knows(self, command_id: UUID) -> bool:
         """Whether one of the latest commands had this id."""

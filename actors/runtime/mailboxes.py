@@ -232,16 +232,18 @@ class Mailboxes:
     ) -> None:
         try:
             turns = await home.take_turns(activation, [delivery.envelope for delivery in waiting], self._silo)
-        except HomeLost as lost:
+            if activation.mailbox:  # Otherwise it was dropped meanwhile, and so were these turns.
+                self._follow(activation, waiting, turns)
+        except (HomeLost, UnreadableEvent) as lost:
             log.warning("lost the home of an actor", extra={"stream": activation.stream, "reason": str(lost)})
             self._own_homes.give_up(activation, home)
-            return
-        if not activation.mailbox:
-            return  # It was dropped meanwhile, and so were these turns.
+
+    def _follow(self, activation: Activation[Delivery], waiting: Sequence[Delivery], turns: Sequence[Turn]) -> None:
+        assert activation.mailbox is not None, "it is being emptied"  # noqa: S101
         for delivery, turn in zip(waiting, turns, strict=True):
-            activation.mailbox.popleft()
             if turn.events:
                 activation.follow(turn.events)
+            activation.mailbox.popleft()
             self._journal.add(Entry(delivery, activation, turn, self._snapshots.due(activation)))
 
     def _turn_away(self, activations: Iterable[Activation[Delivery]], reason: str) -> None:

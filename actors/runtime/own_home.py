@@ -104,7 +104,7 @@ class OwnHome:
         state = None
         if self._resident is not activation or self._version != activation.version:
             self._generation += 1
-            state = activation.dehydrate()
+            state = _dehydrated(activation)
         turns = await self._ask(Round(self._generation, activation.version, state, silo, envelopes))
         written = [event.version for turn in turns for event in turn.events]
         self._resident, self._version = activation, max(written, default=activation.version)
@@ -128,3 +128,11 @@ class OwnHome:
         if len(turns) != len(asked.commands):
             raise HomeLost("it does not have the state")
         return turns
+
+
+def _dehydrated(activation: Activation[Any]) -> bytes:
+    try:
+        return activation.dehydrate()
+    except Exception as exc:
+        # The domain's types are not ours; with them, the actor has to stay in its silo.
+        raise HomeLost(f"its state cannot be sent: {exc}") from exc

@@ -115,6 +115,7 @@ class OwnHomes:
     def give_up(self, activation: Activation[Any], home: OwnHome) -> None:
         """Close a home that was lost, unless its actor has another by now."""
         if self._homes.get(activation.stream) is home:
+            self._rest(PAUSE_AFTER_FAILURE_S)
             del self._homes[activation.stream]
             self._keepers[activation.stream].cancel()
 
@@ -170,4 +171,7 @@ class OwnHomes:
             pause_s = PAUSE_AFTER_FAILURE_S
             return None
         finally:
-            self._rest_until = time.monotonic() + pause_s
+            self._rest(pause_s)
+
+    def _rest(self, pause_s: float) -> None:
+        self._rest_until = max(self._rest_until, time.monotonic() + pause_s)

@@ -20,7 +20,7 @@ from actors.runtime.silo import Silo
 from actors.runtime.turn import Turn
 from actors.runtime.wire import CommandEnvelope, Done, Failed, NotNow, Outcome, decode_outcomes, encode
 from actors.store.memory import MemoryEventStore
-from tests.account import ACCOUNT
+from tests.account import ACCOUNT, Account
 from tests.in_process import LocalHome, LocalHomes, command, running_silos
 
 ADA = "account-ada"
@@ -107,8 +107,9 @@ async def test_busy_actor_moves_between_two_turns(store: MemoryEventStore, homes
 
 @pytest.mark.parametrize("moment", ["before_turns", "after_turns"])
 async def test_home_lost_in_its_turn_is_replaced_and_nothing_is_lost_or_doubled(
-    store: MemoryEventStore, homes: LocalHomes, moment: str
+    store: MemoryEventStore, homes: LocalHomes, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
+    monkeypatch.setattr(placement, "PAUSE_AFTER_FAILURE_S", 0.0)
     async with running_silos(store, [ACCOUNT], placement=Placement.OWN, homes=homes) as (silo,):
         await send(silo, opening())
         setattr(homes.open_now[ADA], moment, _lose)
@@ -127,6 +128,7 @@ async def test_home_that_does_not_answer_is_given_up_and_its_late_answer_is_igno
     store: MemoryEventStore, homes: LocalHomes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(own_home, "TURNS_TIMEOUT_S", 0.02)
+    monkeypatch.setattr(placement, "PAUSE_AFTER_FAILURE_S", 0.0)
     async with running_silos(store, [ACCOUNT], placement=Placement.OWN, homes=homes) as (silo,):
         await send(silo, opening())
         paused = homes.open_now[ADA]
@@ -232,6 +234,17 @@ def test_busy_is_who_has_a_hundredth_of_all_commands() -> None:
     assert activity.count("ada", 1, now=60)
 
 
+async def test_actor_whose_state_cannot_be_sent_stays_in_its_silo(store: MemoryEventStore, homes: LocalHomes) -> None:
+    async with running_silos(store, [replace(ACCOUNT, initial=Bound())], placement=Placement.OWN, homes=homes) as (
+        silo,
+    ):
+        await send(silo, opening())
+        outcomes = [outcome for number in range(3) for outcome in await send(silo, deposit(number))]
+
+    assert all(isinstance(outcome, Done) for outcome in outcomes)
+    assert homes.opened[ADA] == 1
+
+
 async def test_drained_silo_has_closed_all_homes(store: MemoryEventStore, homes: LocalHomes) -> None:
     async with running_silos(store, [ACCOUNT], placement=Placement.OWN, homes=homes) as (silo,):
         await send(silo, opening(), opening("bob"))
@@ -263,7 +276,10 @@ async def test_round_that_comes_too_late_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_homes_that_come_and_go_change_nothing(store: MemoryEventStore, seed: int) -> None:
+async def test_homes_that_come_and_go_change_nothing(
+    store: MemoryEventStore, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(placement, "PAUSE_AFTER_FAILURE_S", 0.0)
     chance = random.Random(seed)  # noqa: S311
     keys = ["ada", "bob", "eve"]
     homes = UnreliableHomes(chance)
@@ -279,6 +295,14 @@ async def test_homes_that_come_and_go_change_nothing(store: MemoryEventStore, se
     for key in keys:
         assert await amounts(store, f"account-{key}") == list(range(200))
     assert sum(homes.opened.values()) > 3
+
+
+class Bound(Account):
+    """A state that does not leave its process."""
+
+    @override
+    def __reduce__(self) -> str:
+        raise TypeError("not to be pickled")
 
 
 class UnreliableHomes(LocalHomes):
