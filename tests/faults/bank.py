@@ -53,6 +53,11 @@ class Machine:
     def alive(self) -> bool:
         return not self._dead.done()
 
+    async def owning(self) -> None:
+        """Wait until it owns its partitions, or is dead."""
+        while self.alive and self.silo.status.trouble:
+            await asyncio.wait([self._work], timeout=0.001)
+
     async def execute(self, blob: bytes) -> bytes:
         """As `Silo.execute`. Raises `Lost` when it dies meanwhile."""
         dead = self._dead

@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 CHUNK = 64 * 1024
 APPENDED = b"INSERT 0 "
 SYNC = b"S"
+_FATAL = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+GOODBYE = b"E" + struct.pack("!i", len(_FATAL) + 4) + _FATAL
 EXECUTE = b"E"
 
 
@@ -93,6 +95,11 @@ class PostgresProxy:
     def cut_next_append(self) -> None:
         """The next append is committed; its reply is lost, and so is the connection."""
         self._cut_armed = True
+
+    def say_goodbye(self) -> None:
+        """The server tells that it ends all sessions, and then takes its time to close the connections."""
+        for link in self.links:
+            link.client.write(GOODBYE)
 
     async def stall_next_statement(self) -> Link:
         """The next statement is executed and not committed: its Sync never arrives. Returns once it is so."""

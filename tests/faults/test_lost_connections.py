@@ -10,8 +10,10 @@ import psutil
 import pytest
 
 from actors.store.embedded import EmbeddedPostgres
+from actors.store.event_store import StoreUnavailable, WriteSession
+from actors.store.postgres import PostgresEventStore
 from actors.store.postmaster import processes_of
-from tests.faults.bank import postgres_bank
+from tests.faults.bank import PARTITIONS, postgres_bank
 from tests.faults.checker import check_recovery
 from tests.faults.proxy import postgres_proxy
 
@@ -122,11 +124,24 @@ async def test_black_hole_that_heals(events_url: str) -> None:
     assert not check_recovery(bank.history, fault, within_s=1, overlapping=30)
 
 
-@pytest.mark.long
-async def test_black_hole_that_swallows_the_present_connections(events_url: str) -> None:
-    async with postgres_proxy(events_url) as proxy, postgres_bank(events_url, silo_url=proxy.url) as bank, bank.load():
-        await bank.history.more(100)
-        with bank.history.fault("stuck statement") as fault:
-            await proxy.stall_next_statement()
-        await bank.history.more(100)
-    assert not check_recovery(bank.history, fault, within_s=10, overlapping=30)
+@pytest.mark.parametrize(
+    "busy", [pytest.param(False, id="idle"), pytest.param(True, id="busy", marks=pytest.mark.long)]
+)
+async def test_server_that_says_goodbye_and_leaves_the_connection_open(events_url: str, busy: bool) -> None:
+    """The driver waits for the end of the connection; whoever uses it meanwhile has lost it all the same."""
+    async with postgres_proxy(events_url) as proxy:
+        store = await PostgresEventStore.open(proxy.url, partitions=PARTITIONS)
+        session = await store.take_over("silo/0", range(PARTITIONS))
+        stalled = asyncio.create_task(proxy.stall_next_statement()) if busy else None
+        using = asyncio.create_task(_use_for_ever(session))
+        if stalled is not None:
+            await stalled
+        proxy.say_goodbye()
+        with pytest.raises(StoreUnavailable):
+            await using
+        await store.close()
+
+
+async def _use_for_ever(session: WriteSession) -> None:
+    while True:
+        await session.prove()
