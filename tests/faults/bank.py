@@ -11,6 +11,7 @@ from functools import partial
 
 from actors.runtime.client import Client
 from actors.runtime.lane import Lost, NotSent
+from actors.runtime.placement import OwnHomes
 from actors.runtime.silo import Silo, SiloLimits
 from actors.runtime.wire import CommandEnvelope, Done, Layout, SiloStatus
 from actors.store.event_store import EventStore
@@ -160,16 +161,18 @@ async def running_bank(
     *,
     silos: int = 1,
     limits: SiloLimits | None = None,
+    own_homes: Callable[[], OwnHomes | None] = lambda: None,
     expect: Callable[[list[str]], None] | None = None,
 ) -> AsyncIterator[Bank]:
     """A bank that works until the block ends; then its history is held against the log.
 
     Args:
+        own_homes: of each silo that starts.
         expect: is given what the check found; None = it must be nothing.
     """
 
     def start(index: int) -> Callable[[], Silo]:
-        return lambda: Silo(index, silos, [ACCOUNT], open_store, limits=limits)
+        return lambda: Silo(index, silos, [ACCOUNT], open_store, limits=limits, own_homes=own_homes())
 
     machines = [Machine(start(index)) for index in range(silos)]
     transport = MachineTransport(machines)

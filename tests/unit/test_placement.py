@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from actors.runtime import own_home, placement
 from actors.runtime.activation import Activation
-from actors.runtime.home import Home, HomeLost
+from actors.runtime.home import HomeLost
 from actors.runtime.own_home import OwnHome, Resident, Round, encode_round
 from actors.runtime.placement import BUSY_COMMANDS, Activity, Placement
 from actors.runtime.silo import Silo
@@ -22,6 +22,7 @@ from actors.runtime.wire import CommandEnvelope, Done, Failed, NotNow, Outcome, 
 from actors.store.memory import MemoryEventStore
 from tests.account import ACCOUNT, Account
 from tests.in_process import LocalHome, LocalHomes, command, running_silos
+from tests.unreliable_homes import UnreliableHomes
 
 ADA = "account-ada"
 
@@ -303,28 +304,6 @@ class Bound(Account):
     @override
     def __reduce__(self) -> str:
         raise TypeError("not to be pickled")
-
-
-class UnreliableHomes(LocalHomes):
-    """Homes that are lost at any moment of a round."""
-
-    def __init__(self, chance: random.Random) -> None:
-        super().__init__([ACCOUNT])
-        self._chance = chance
-
-    @override
-    async def open(self, stream: str, partition: int) -> Home:
-        await asyncio.sleep(0)
-        await super().open(stream, partition)
-        home = self.open_now[stream]
-        home.before_turns = home.after_turns = self._perhaps_lose
-        return home
-
-    async def _perhaps_lose(self) -> None:
-        for _ in range(self._chance.randrange(4)):
-            await asyncio.sleep(0)
-        if self._chance.random() < 0.3:
-            raise HomeLost("bad luck")
 
 
 async def _lose() -> None:
