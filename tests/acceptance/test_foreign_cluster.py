@@ -34,7 +34,8 @@ def cluster(tmp_path: Path) -> Iterator[str]:
 def test_service_in_a_cluster_of_somebody_else_is_the_only_one_and_leaves_nothing(cluster: str, tmp_path: Path) -> None:
     while _actors(cluster) is None:
         pass
-    served = serving.start(tmp_path / "one", "--address", cluster, "--silos", "2", "--gateways", "2")
+    plan = ("--silos", "2", "--gateways", "2", "--placement", "own")
+    served = serving.start(tmp_path / "one", "--address", cluster, *plan)
     served.wait_until_ready()
     running = ["gateway/0", "gateway/1", "projection/customer_orders", "projection/customers", "projection/orders"]
     assert _actors(cluster) == str([*running, "projection/sales", "service", "silo/0", "silo/1"])
@@ -43,7 +44,9 @@ def test_service_in_a_cluster_of_somebody_else_is_the_only_one_and_leaves_nothin
     assert second.returncode == 1
     assert "another process runs a service in this Ray cluster" in second.stderr
 
-    assert served.http.post("/v1/orders/x/place").status_code == 404
+    alice = {"name": "Alice", "email": "alice@example.com"}
+    assert served.http.post("/v1/customers/alice/register", json=alice).status_code == 200
+    assert "customer/alice" in (_actors(cluster) or "")
     assert served.stop() == 0
     assert _actors(cluster) == "[]"
 
