@@ -107,6 +107,7 @@ class Folding:
             for name, reading in source.readings.items()
         }
         self._categories = set(projection.categories)
+        self._stays = projection.stays_in_partition
 
     def portion(self, events: Iterable[LoggedEvent], checkpoint: Marks) -> Portion:
         """What to do with each event, in the order of the log.
@@ -169,7 +170,7 @@ class Folding:
         if category not in self._categories:
             return None
         # Where rows are those of the actors, the row is known without looking into the event.
-        key = actor if self._projection.stays_in_partition else None
+        key = actor if self._stays else None
         reading, fold = self._readings.get((category, event.type), (None, None))
         if reading is None and self._projection.unknown == "stop":
             return Step(event, key, poison="this release does not know the type")

@@ -92,6 +92,7 @@ class RebuildActor:
     """Helps a projection actor to build a version, in a Ray actor that dies with it."""
 
     def __init__(self, config: bytes) -> None:
+        collect_garbage_rarely()
         self._settings = msgspec.msgpack.decode(config, type=ProjectionConfig)
 
     async def build(self, version: int, goal: bytes) -> None:

@@ -199,6 +199,11 @@ class RowTable:
         return compiled(select(self.table).where(self._is_one_of_keys()))
 
     @cached_property
+    def all(self) -> str:
+        """All rows."""
+        return compiled(select(self.table))
+
+    @cached_property
     def delete(self) -> str:
         """Drops rows by key; one parameter, an array of keys."""
         return compiled(delete(self.table).where(self._is_one_of_keys()))

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from gateway.cli import actors, bench, events, importing, service, silos, token, verify
+from gateway.cli import actors, bench, events, importing, projections, service, silos, token, verify
 
 app = typer.Typer(
     name="rayleans",
@@ -26,6 +26,7 @@ app.add_typer(importing.commands)
 app.add_typer(actors.commands_for("customer", "customers"), name="customer")
 app.add_typer(actors.commands_for("order", "orders"), name="order")
 app.add_typer(events.commands, name="events")
+app.add_typer(projections.commands, name="projections")
 app.add_typer(verify.commands, name="verify")
 app.add_typer(bench.commands, name="bench")
 

@@ -76,6 +76,29 @@ def http(
     _show(bench_http(HttpLoad(customers, seconds, open_share), messages.print), as_json)
 
 
+@commands.command()
+def projections(
+    customers: Annotated[int, typer.Option(min=5, help="In the log from which a view is built.")] = 50_000,
+    events_each: Annotated[int, typer.Option(min=1, help="Of each of them.")] = 5,
+    seconds: Annotated[float, typer.Option(min=0.1, help="For how long commands come, twice.")] = 20.0,
+    concurrency: Annotated[int, typer.Option(min=1, help="Commands under way at once.")] = 1_024,
+    rate: Annotated[int, typer.Option(min=1, help="Commands a second in the quiet run.")] = 500,
+    as_json: JsonOption = False,
+) -> None:
+    """How fast a view is built from the log, and how soon views show what was acknowledged.
+
+    Examples:
+      rayleans bench projections
+
+      rayleans bench projections --customers 200000 --seconds 60 --json
+    """
+    from gateway.bench.projections import ProjectionLoad, bench_projections
+
+    _show(
+        bench_projections(ProjectionLoad(customers, events_each, seconds, concurrency, rate), messages.print), as_json
+    )
+
+
 def _show(work: Coroutine[Any, Any, Report], as_json: bool) -> None:
     report = run(work)
     if as_json:

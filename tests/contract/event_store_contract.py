@@ -197,6 +197,23 @@ class EventStoreContract:
 
         assert await store.read_histories({}) == {}
 
+    async def test_one_who_follows_gets_the_places_of_all_events_and_the_content_of_some(
+        self, store: EventStore
+    ) -> None:
+        session = await own_all(store)
+        await session.append([new("account-ada", data='{"n": "ö"}'), new("order-1")])
+
+        events = await store.follow(dict.fromkeys(range(PARTITIONS), 0), limit=10, categories=["account"])
+
+        assert [(event.partition, event.position) for event in events] == [
+            (event.partition, event.position)
+            for event in await store.read_partitions(dict.fromkeys(range(PARTITIONS), 0), limit=10)
+        ]
+        assert sorted((event.stream, event.type, event.data) for event in events) == [
+            ("", "", ""),
+            ("account-ada", "Deposited", '{"n": "ö"}'),
+        ]
+
     async def test_partitions_are_read_in_order_with_a_limit_for_each(self, store: EventStore) -> None:
         session = await own_all(store)
         await session.append([new(f"account-{number}") for number in range(40)])

@@ -20,6 +20,7 @@ from projections.runner import ProjectionRunner
 from projections.share import WHOLE, Share
 from projections.status import ProjectionStatus
 from projections.steering import Decision, Order, Steering
+from projections.view_audit import ViewAudit, audit_view
 from projections.views import ViewReader
 from tests.account_domain import ACCOUNTS
 
@@ -127,6 +128,19 @@ class Steered:
         while not there(status := await self.status()):
             pass
         return status
+
+
+async def audited(log: Log, views_url: str, projection: AnyProjection = ACCOUNTS) -> ViewAudit:
+    """What `rayleans verify views` says of a view."""
+
+    async def open_log(_: int) -> EventStore:
+        return log.store
+
+    connection = await asyncpg.connect(views_url)
+    try:
+        return await audit_view(projection, connection, open_log)
+    finally:
+        await connection.close()
 
 
 async def rows(reader: ViewReader, projection: Projection[Any] = ACCOUNTS) -> Sequence[Any]:

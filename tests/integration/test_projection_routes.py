@@ -1,0 +1,115 @@
+"""Operators see and steer projections over HTTP and with the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from projections.standard import STANDARD
+from tests.integration.service import Service, running_service
+
+ADMIN = "/v1/admin/projections"
+
+
+@pytest.fixture
+async def service(views_url: str, tmp_path: Path) -> AsyncIterator[Service]:
+    async with running_service(STANDARD, views_url, tmp_path) as service:
+        yield service
+
+
+async def becomes(service: Service, **wanted: object) -> dict[str, Any]:
+    """Wait until the projection of customers is so."""
+    while True:
+        status: dict[str, Any] = (await service.http.get(f"{ADMIN}/customers")).json()
+        if all(status[name] == value for name, value in wanted.items()):
+            return status
+
+
+async def command(service: Service, data: Path, *arguments: str) -> tuple[int, str]:
+    """The exit code and the output of a command of the command line."""
+    env = os.environ | {"RAYLEANS_URL": str(service.http.base_url), "RAYLEANS_TOKEN_FILE": str(data / "token")}
+    (data / "token").write_text(service.token("admin"))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", *arguments, env=env, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    return process.returncode or 0, said.decode()
+
+
+async def test_projections_are_shown_as_the_contract_says(service: Service) -> None:
+    await becomes(service, state="running")
+    items = (await service.http.get(ADMIN)).json()["items"]
+
+    assert [item["name"] for item in items] == ["customers", "orders", "customer_orders", "sales"]
+    contract = {"name", "version", "pid", "state", "checkpoint", "lag", "events_per_s", "error"}
+    assert contract <= items[0].keys()
+    assert items[0]["checkpoint"].keys() == {"0", "1", "2", "3"}
+    assert items[0]["lag"].keys() == {"events", "seconds"}
+    assert items[0]["pid"] == os.getpid()
+
+
+async def test_projection_is_paused_resumed_and_rebuilt_over_http(service: Service) -> None:
+    await becomes(service, state="running")
+    assert (await service.http.post(f"{ADMIN}/customers/pause")).json()["state"] == "paused"
+    await service.http.post("/v1/customers/a/register", json={"name": "A", "email": "a@example.com"})
+    refused = await service.http.post(f"{ADMIN}/customers/rebuild")
+    assert (refused.status_code, refused.json()["code"]) == (409, "not-possible")
+
+    await service.http.post(f"{ADMIN}/customers/resume")
+    await becomes(service, state="running", lag={"events": 0, "seconds": 0.0})
+    assert (await service.http.post(f"{ADMIN}/customers/rebuild")).status_code == 200
+    assert (await becomes(service, state="running", version=2))["kept"] == 1
+    assert (await service.http.get("/v1/customers/a")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", f"{ADMIN}/nothing", 404, "projection-not-found"),
+        ("POST", f"{ADMIN}/nothing/pause", 404, "projection-not-found"),
+        ("GET", f"{ADMIN}/nothing/parked", 404, "projection-not-found"),
+        ("POST", f"{ADMIN}/customers/parked/7/skip", 404, "parked-event-not-found"),
+        ("POST", f"{ADMIN}/customers/take-back", 409, "not-possible"),
+    ],
+)
+async def test_what_cannot_be_done_is_a_problem(
+    service: Service, method: str, path: str, status: int, code: str
+) -> None:
+    reply = await service.http.request(method, path)
+
+    assert (reply.status_code, reply.json()["code"]) == (status, code)
+
+
+async def test_operations_need_the_scope_of_operators(service: Service) -> None:
+    others = {"Authorization": f"Bearer {service.token('queries:read', 'commands:write')}"}
+
+    for method, path in (("GET", ADMIN), ("POST", f"{ADMIN}/customers/pause"), ("GET", f"{ADMIN}/customers/parked")):
+        reply = await service.http.request(method, path, headers=others)
+        assert reply.status_code == httpx.codes.FORBIDDEN
+
+
+async def test_command_line_shows_and_steers_projections(service: Service, tmp_path: Path) -> None:
+    await becomes(service, state="running")
+    json_output = ("--output", "json")
+
+    listed = await command(service, tmp_path, "projections", "list", *json_output)
+    table = await command(service, tmp_path, "projections", "show", "customers")
+    paused = await command(service, tmp_path, "projections", "pause", "customers", *json_output)
+    parked = await command(service, tmp_path, "projections", "parked", "list", "customers", *json_output)
+    unknown = await command(service, tmp_path, "projections", "parked", "skip", "customers", "7")
+
+    assert listed[0] == 0
+    assert json.loads(listed[1])["items"][0]["name"] == "customers"
+    assert table[0] == 0
+    assert "0 events" in table[1]
+    assert (paused[0], json.loads(paused[1])["state"]) == (0, "paused")
+    assert (parked[0], json.loads(parked[1])) == (0, {"items": []})
+    assert unknown[0] == 3
