@@ -1,0 +1,281 @@
+"""A gateway, as programs outside of the cluster use it: commands as verbs, queries, and the log as it grows.
+
+Every request is tried again until its time is over: at the next address when there are several, under the same key,
+and after the pause that the gateway asks for. One answer that was lost makes every later "nothing was done" worthless,
+so that such a command ends as `OutcomeUnknown`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import UUID
+
+import httpx
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from actors.domain.decider import Command, Decider, Event
+from actors.errors import ActorsError, OutcomeUnknown, Unavailable
+from actors.runtime.command_id import new_command_id
+from gateway.remote import How, Receipt, RemoteActor, RemoteCustomer, RemoteOrder
+from gateway.remote_errors import error_of
+
+TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 2.0
+# A gateway says at least every ten seconds that it is there.
+SILENCE_S = 25.0
+
+C = TypeVar("C", bound=Command)
+E = TypeVar("E", bound=Event)
+
+_pause = wait_random_exponential(multiplier=0.05, max=1.0)
+
+
+class _TryAgain(Exception):
+    """A try that led to nothing, and how long the gateway asks to wait before the next."""
+
+    def __init__(self, error: ActorsError, after_s: float = 0.0) -> None:
+        super().__init__(error, after_s)
+        self.error, self.after_s = error, after_s
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedEvent:
+    """An event of the log; `id` is the place behind it, from which `events` can go on."""
+
+    id: str
+    type: str
+    data: Mapping[str, Any]
+
+
+class GatewayClient:
+    """Talks to the gateways of one service.
+
+    Args:
+        urls: of one gateway or of several.
+        token: sent with every request; called for each, so that it can be renewed.
+        transport: of httpx, for programs that need another one.
+    """
+
+    def __init__(
+        self,
+        urls: str | Sequence[str],
+        token: str | Callable[[], str],
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._urls = [urls] if isinstance(urls, str) else list(urls)
+        self._token: Callable[[], str] = (lambda: token) if isinstance(token, str) else token
+        self._at = 0
+        self._http = httpx.AsyncClient(
+            transport=transport, timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_TIMEOUT_S, pool=TIMEOUT_S)
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    def customer(self, key: str) -> RemoteCustomer:
+        """A customer. Raises `ValueError` when nobody can be called so."""
+        return RemoteCustomer(self, key)
+
+    def order(self, key: str) -> RemoteOrder:
+        """An order. Raises `ValueError` when none can be called so."""
+        return RemoteOrder(self, key)
+
+    def actor(self, decider: Decider[C, E, Any], key: str) -> RemoteActor[C, E]:
+        """An actor of any kind. Raises `ValueError` when none can be called so."""
+        return RemoteActor(self, decider, key)
+
+    async def get_customer(self, key: str, *, after: str | None = None) -> dict[str, Any]:
+        """A customer as they are, not older than the token `after`. Raises `Rejected` when there is none."""
+        return await self.get(f"/v1/customers/{key}", after=after)
+
+    async def get_order(self, key: str, *, after: str | None = None) -> dict[str, Any]:
+        """An order as it is, not older than the token `after`. Raises `Rejected` when there is none."""
+        return await self.get(f"/v1/orders/{key}", after=after)
+
+    async def get_row(self, view: str, key: str, *, after: str | None = None) -> dict[str, Any]:
+        """A row of the view of another domain. Raises `Rejected` when there is none."""
+        return await self.get(f"/v1/views/{view}/{key}", after=after)
+
+    async def get(
+        self, path: str, *, after: str | None = None, timeout_s: float = TIMEOUT_S, **parameters: Any
+    ) -> dict[str, Any]:
+        """What a query answers.
+
+        Args:
+            path: with its `/v1`.
+            after: a token, of a receipt for example; the answer is not older.
+            timeout_s: how long to try.
+
+        Raises:
+            ActorsError: see `actors.errors`.
+        """
+        headers = {} if after is None else {"Consistency-Token": after}
+        query = {name: value for name, value in parameters.items() if value is not None}
+        no_command = UUID(int=0)
+
+        async def attempt() -> httpx.Response:
+            return await self._request("GET", path, headers, no_command, params=query)
+
+        response = await self._insist(attempt, timeout_s)
+        if not response.is_success:
+            raise error_of(response, "", None, no_command)
+        found: dict[str, Any] = response.json()
+        return found
+
+    async def post(self, decider: Decider[Any, E, Any], key: str, command: Command, how: How) -> Receipt[E]:
+        """See `CommandPoster`."""
+        command_id, expected = how.get("command_id") or new_command_id(), how.get("expected_version")
+        deadline = time.monotonic() + how.get("timeout", TIMEOUT_S)
+        stream = f"{decider.category}-{key}"
+        path = f"/v1/{decider.collection}/{key}/{decider.name_of(command)}"
+        headers = {"Content-Type": "application/json", "Idempotency-Key": str(command_id), **_condition(expected)}
+        body = command.model_dump_json(exclude_defaults=True).encode()
+
+        async def attempt() -> httpx.Response:
+            wait = {"Prefer": f"wait={max(1, math.ceil(deadline - time.monotonic()))}"}
+            return await self._request("POST", path, {**headers, **wait}, command_id, content=body)
+
+        response = await self._insist(attempt, how.get("timeout", TIMEOUT_S))
+        if not response.is_success:
+            raise error_of(response, stream, expected, command_id)
+        return _receipt(decider, response.json(), command_id)
+
+    async def events(
+        self, *, from_: str = "now", types: Sequence[str] = (), after: str | None = None
+    ) -> AsyncGenerator[FollowedEvent]:
+        """The events of the log, as they come, for ever: after every loss of the connection it goes on where it was.
+
+        Args:
+            from_: `start` or `now`.
+            types: only these; all when empty.
+            after: id of the last event that is known already; then `from_` does not count.
+
+        Raises:
+            ActorsError: the gateway does not let us, or knows no such place.
+        """
+        at = after
+        while True:
+
+            async def connect(at: str | None = at) -> httpx.Response:
+                headers = {"Accept": "text/event-stream"} | ({} if at is None else {"Last-Event-ID": at})
+                params: dict[str, Any] = {"from": from_, "type": list(types)}
+                return await self._request("GET", "/v1/events", headers, UUID(int=0), stream=True, params=params)
+
+            response = await self._insist(connect, None)
+            try:
+                if not response.is_success:
+                    await response.aread()
+                    raise error_of(response, "", None, UUID(int=0))
+                async for place, event in _messages(response):
+                    at = place
+                    if event is not None:
+                        yield event
+            except httpx.TransportError:
+                continue
+            finally:
+                await response.aclose()
+
+    async def _insist(
+        self, attempt: Callable[[], Awaitable[httpx.Response]], timeout_s: float | None
+    ) -> httpx.Response:
+        """Try until there is an answer for good. Raises `ActorsError` when there is none in time."""
+        lost: ActorsError | None = None
+
+        async def once() -> httpx.Response:
+            nonlocal lost
+            try:
+                return await attempt()
+            except _TryAgain as again:
+                lost = again.error if isinstance(again.error, OutcomeUnknown) else lost
+                raise
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(_TryAgain),
+            wait=_wait,
+            stop=stop_after_delay(math.inf if timeout_s is None else timeout_s),
+            reraise=True,
+        )
+        try:
+            return await retrying(once)
+        except _TryAgain as again:
+            raise (lost or again.error) from again
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        command_id: UUID,
+        *,
+        stream: bool = False,
+        **more: Any,
+    ) -> httpx.Response:
+        """One try. Raises `_TryAgain` when another may succeed."""
+        headers = {**headers, "Authorization": f"Bearer {self._token()}"}
+        request = self._http.build_request(method, f"{self._urls[self._at]}{path}", headers=headers, **more)
+        try:
+            response = await self._http.send(request, stream=stream)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
+            self._try_next()
+            raise _TryAgain(Unavailable(f"the gateway cannot be reached: {exc or type(exc).__name__}")) from exc
+        except httpx.TransportError as exc:
+            self._try_next()
+            lost = OutcomeUnknown(command_id, f"the answer was lost: {exc or type(exc).__name__}")
+            raise _TryAgain(lost) from exc
+        if response.status_code in {429, 502, 503, 504}:
+            await response.aread()
+            asked = response.headers.get("Retry-After", "")
+            raise _TryAgain(error_of(response, "", None, command_id), float(asked) if asked.isdecimal() else 0.0)
+        return response
+
+    def _try_next(self) -> None:
+        self._at = (self._at + 1) % len(self._urls)
+
+
+def _wait(state: RetryCallState) -> float:
+    """The pause before the next try: what the gateway asks for, and a short one that grows."""
+    error = state.outcome.exception() if state.outcome else None
+    return _pause(state) + (error.after_s if isinstance(error, _TryAgain) else 0.0)
+
+
+def _condition(expected_version: int | None) -> dict[str, str]:
+    if expected_version is None:
+        return {}
+    return {"If-Match": f'"{expected_version}"'} if expected_version else {"If-None-Match": "*"}
+
+
+def _receipt(decider: Decider[Any, E, Any], reply: Mapping[str, Any], command_id: UUID) -> Receipt[E]:
+    events = tuple(decider.read_event(event["type"], json.dumps(event["data"])) for event in reply["events"])
+    return Receipt(reply["id"], reply["version"], events, command_id, reply["replayed"], reply["token"])
+
+
+async def _messages(response: httpx.Response) -> AsyncGenerator[tuple[str, FollowedEvent | None]]:
+    """The messages of a stream: an id, and the event if there is one."""
+    fields: dict[str, str] = {}
+    async for line in response.aiter_lines():
+        name, _, value = line.partition(":")
+        if name:
+            fields[name] = value.removeprefix(" ")
+        elif not line and "id" in fields:
+            known = "data" in fields and "event" in fields
+            event = FollowedEvent(fields["id"], fields["event"], json.loads(fields["data"])) if known else None
+            yield fields["id"], event
+            fields = {}

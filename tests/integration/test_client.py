@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from actors.domain.customer import CUSTOMER, CustomerRenamed, Rename
+from actors.domain.order import AddLine
+from actors.errors import (
+    CommandIdReused,
+    InvalidCommand,
+    OutcomeUnknown,
+    Overloaded,
+    Rejected,
+    Unavailable,
+    WrongExpectedVersion,
+)
+from gateway.client import GatewayClient
+from gateway.limits import Limits
+from gateway.remote_errors import NotAllowed
+from projections.standard import STANDARD
+from tests.integration.service import Service, running_service
+
+
+@pytest.fixture
+async def service(views_url: str, tmp_path: Path) -> AsyncIterator[Service]:
+    async with running_service(STANDARD, views_url, tmp_path) as service:
+        yield service
+
+
+def url_of(service: Service) -> str:
+    return str(service.http.base_url).rstrip("/")
+
+
+def client_of(service: Service, *scopes: str) -> GatewayClient:
+    return GatewayClient(url_of(service), service.token(*(scopes or ("commands:write", "queries:read"))))
+
+
+async def test_command_and_query_that_sees_it(service: Service) -> None:
+    async with client_of(service) as client:
+        alice = client.customer("alice")
+        registered = await alice.register(name="Alice", email="alice@example.com")
+        renamed = await alice.rename(name="Alice Smith", expected_version=registered.version)
+        again = await alice.rename(name="Alice Smith", command_id=renamed.command_id)
+        seen = await client.get_customer("alice", after=renamed.token)
+        order = client.order("o1")
+        await order.create(customer_id="alice", currency="USD", lines=[AddLine(sku="cd", quantity=1, unit_price=5)])
+        placed = await order.place()
+
+        assert (renamed.version, renamed.events) == (2, (CustomerRenamed(name="Alice Smith"),))
+        assert (again.version, again.events, again.replayed) == (2, renamed.events, True)
+        assert (seen["name"], seen["version"]) == ("Alice Smith", 2)
+        assert (await client.get_order("o1", after=placed.token))["total"] == 5
+        assert (await client.actor(CUSTOMER, "alice").execute(Rename(name="Alice Smith"))).events == ()
+
+
+async def test_errors_are_those_of_a_reference(service: Service) -> None:
+    async with client_of(service) as client, client_of(service, "queries:read") as reader:
+        alice, used = client.customer("alice"), uuid4()
+        await alice.register(name="Alice", email="alice@example.com", command_id=used)
+
+        with pytest.raises(Rejected) as rejected:
+            await alice.register(name="Alice", email="alice@example.com")
+        assert (rejected.value.code, rejected.value.absent) == ("customer-already-registered", False)
+        with pytest.raises(Rejected) as rejected:
+            await client.get_customer("nobody")
+        assert (rejected.value.code, rejected.value.absent) == ("customer-not-found", True)
+        with pytest.raises(WrongExpectedVersion) as wrong:
+            await alice.rename(name="A", expected_version=7)
+        assert (wrong.value.stream, wrong.value.expected, wrong.value.actual) == ("customer-alice", 7, 1)
+        with pytest.raises(WrongExpectedVersion):
+            await alice.rename(name="A", expected_version=0)
+        with pytest.raises(CommandIdReused):
+            await alice.rename(name="A", command_id=used)
+        with pytest.raises(InvalidCommand):
+            await client.get("/v1/customers", limit=0)
+        with pytest.raises(NotAllowed):
+            await reader.customer("alice").rename(name="A")
+
+
+async def test_lost_answer_is_asked_for_again_under_the_same_key(service: Service) -> None:
+    lossy = _Lossy(2)
+    token = service.token("commands:write")
+    async with GatewayClient(url_of(service), token, transport=lossy) as client:
+        receipt = await client.customer("alice").register(name="Alice", email="alice@example.com")
+
+    assert (receipt.version, receipt.replayed, lossy.lost) == (1, True, 2)
+    assert await service.events_of("customer-alice") == ["CustomerRegistered"]
+
+
+async def test_answers_that_are_lost_until_the_end_leave_the_outcome_unknown(service: Service) -> None:
+    token = service.token("commands:write")
+    async with GatewayClient(url_of(service), token, transport=_Lossy(10_000)) as client:
+        with pytest.raises(OutcomeUnknown):
+            await client.customer("alice").register(name="A", email="alice@example.com", timeout=0.3)
+
+
+async def test_gateway_that_is_gone_is_passed_over(service: Service) -> None:
+    token = service.token("commands:write")
+    urls = ["http://127.0.0.1:9", url_of(service)]
+    async with GatewayClient(urls, token) as client, GatewayClient(urls[:1], token) as nobody:
+        assert (await client.customer("alice").register(name="A", email="alice@example.com")).version == 1
+        with pytest.raises(Unavailable):
+            await nobody.customer("alice").rename(name="B", timeout=0.2)
+
+
+async def test_busy_gateway_is_asked_again_after_the_pause_it_names(views_url: str, tmp_path: Path) -> None:
+    async with (
+        running_service(STANDARD, views_url, tmp_path, limits=Limits(rate_per_s=1)) as service,
+        client_of(service) as client,
+    ):
+        alice = client.customer("alice")
+        await alice.register(name="A", email="alice@example.com")
+        assert (await alice.rename(name="B")).version == 2
+        hasty = [alice.rename(name="C", timeout=0.01) for _ in range(10)]
+        assert Overloaded in {type(each) for each in await asyncio.gather(*hasty, return_exceptions=True)}
+
+
+async def test_events_go_on_after_the_connection_is_lost(service: Service) -> None:
+    url = url_of(service)
+    cut = _Cut()
+    async with (
+        client_of(service) as client,
+        GatewayClient(url, service.token("queries:read"), transport=cut) as follower,
+    ):
+        alice = client.customer("alice")
+        await alice.register(name="0", email="alice@example.com")
+        async with aclosing(follower.events(from_="start", types=["CustomerRenamed"])) as events:
+            for number in range(1, 6):
+                await alice.rename(name=str(number))
+                event = await asyncio.wait_for(anext(events), 10)
+                assert (event.type, event.data["data"], event.data["version"]) == (
+                    "CustomerRenamed",
+                    {"name": str(number)},
+                    number + 1,
+                )
+    assert cut.connections >= 5
+
+
+class _Lossy(httpx.AsyncHTTPTransport):
+    """Does what it is asked, and loses the first answers to commands."""
+
+    def __init__(self, answers: int) -> None:
+        super().__init__()
+        self.to_lose, self.lost = answers, 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await super().handle_async_request(request)
+        if self.lost < self.to_lose:
+            self.lost += 1
+            await response.aread()
+            raise httpx.ReadError("lost")
+        return response
+
+
+class _Cut(httpx.AsyncHTTPTransport):
+    """Loses each connection after one event."""
+
+    connections = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.connections += 1
+        response = await super().handle_async_request(request)
+        return httpx.Response(response.status_code, headers=response.headers, stream=_Short(response))
+
+
+class _Short(httpx.AsyncByteStream):
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._response.aiter_raw():
+            yield chunk
+            if b"data:" in chunk:
+                raise httpx.ReadError("cut")
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
