@@ -40,7 +40,7 @@ def expected_version_of(connection: Connection) -> int | None:
     """The version that the actor must have: `If-Match: "2"` is 2, `If-None-Match: *` is 0, neither is None."""
     match, none_match = connection.headers.get("If-Match"), connection.headers.get("If-None-Match")
     if match is not None and none_match is not None:
-        raise _wrong("If-Match", "cannot stand beside If-None-Match")
+        raise BadRequest(412, "version-mismatch", "If-Match and If-None-Match: * cannot both be true")
     if none_match is not None:
         if none_match.strip() != "*":
             raise _wrong("If-None-Match", "must be * on a command: the actor must not exist")

@@ -31,10 +31,14 @@ class Served:
     messages: Path
 
     @cached_property
+    def token(self) -> str:
+        """With all scopes."""
+        return (self.data / "token").read_text().strip()
+
+    @cached_property
     def http(self) -> httpx.Client:
         """A client with all scopes."""
-        token = (self.data / "token").read_text().strip()
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=30.0)
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=30.0)
 
     @property
     def ray_environment(self) -> dict[str, str]:
