@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection
+from itertools import chain
 from typing import Any
 
 from litestar.enums import ScopeType
@@ -86,7 +87,7 @@ class Door:
         query: bytes = scope["query_string"]
         if len(scope["raw_path"]) + len(query) + bool(query) > self._limits.address:
             raise BadRequest(414, "address-too-long", f"an address holds at most {self._limits.address} bytes")
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > self._limits.head:
+        if sum(map(len, chain.from_iterable(scope["headers"]))) > self._limits.head:
             raise BadRequest(431, "headers-too-large", f"the headers hold at most {self._limits.head} bytes")
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if _without_port(host) not in self._hosts:

@@ -17,6 +17,8 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from actors.domain.domain import Domain
 from gateway.auth import Scope
+from gateway.batch import MEDIA_TYPE as LINES
+from gateway.batch import BatchLine
 from gateway.commands import component_name
 from gateway.problems import MEDIA_TYPE
 
@@ -46,12 +48,12 @@ _SENT_WITH_COMMANDS = {
     "Idempotency-Key": (r"^[\x21-\x7e]{1,255}$", "1 to 255 printable characters; a retry under it is done once"),
     "If-Match": (r'^"[0-9]{1,18}"$', "the version that the actor must have"),
     "If-None-Match": (r"^\*$", "the actor must not exist"),
-    "Prefer": (r"^wait=[0-9]{1,4}$", "seconds that the caller will wait"),
+    "Prefer": (".*", "`wait=5`: seconds that the caller will wait; anything else is ignored"),
 }
 _SENT_WITH_QUERIES = {
     "Consistency-Token": (r"^[A-Za-z0-9_-]+$", "of an earlier answer; this one will not be older"),
     "If-None-Match": (r'^(W/)?"[^"]*"$', "the ETag of an answer that the caller has"),
-    "Prefer": (r"^wait=[0-9]{1,4}$", "seconds that the caller will wait for the view"),
+    "Prefer": (".*", "`wait=5`: seconds that the caller will wait for the view; anything else is ignored"),
 }
 
 
@@ -66,10 +68,13 @@ def describe(domain: Domain, routes: Sequence[HTTPRouteHandler]) -> dict[str, An
     )
     document = Litestar(route_handlers=routes, openapi_config=config, logging_config=None).openapi_schema.to_schema()
     document["components"]["schemas"].update(_command_schemas(domain))
+    document["components"]["schemas"]["BatchLine"] = BatchLine.model_json_schema()
     scopes = {str(route.operation_id): Scope(route.opt["scope"]) for route in routes if route.operation_id}
     for path in document["paths"].values():
         for operation in path.values():
             _complete(operation, scopes[operation["operationId"]])
+    lines = {"schema": {"$ref": "#/components/schemas/BatchLine"}}
+    document["paths"]["/v1/commands"]["post"]["requestBody"] = {"required": True, "content": {LINES: lines}}
     return document
 
 
