@@ -39,18 +39,16 @@ def command_id_of(connection: Connection, subject: str) -> UUID:
 def expected_version_of(connection: Connection) -> int | None:
     """The version that the actor must have: `If-Match: "2"` is 2, `If-None-Match: *` is 0, neither is None."""
     match, none_match = connection.headers.get("If-Match"), connection.headers.get("If-None-Match")
-    if match is not None and none_match is not None:
-        raise BadRequest(412, "version-mismatch", "If-Match and If-None-Match: * cannot both be true")
-    if none_match is not None:
-        if none_match.strip() != "*":
-            raise _wrong("If-None-Match", "must be * on a command: the actor must not exist")
-        return 0
-    if match is None:
-        return None
-    version = _VERSION.fullmatch(match.strip())
-    if version is None:
+    if none_match is not None and none_match.strip() != "*":
+        raise _wrong("If-None-Match", "must be * on a command: the actor must not exist")
+    version = None if match is None else _VERSION.fullmatch(match.strip())
+    if match is not None and version is None:
         raise _wrong("If-Match", 'must be one version in quotes, for example "2"')
-    return int(version[1])
+    if version is not None and none_match is not None:
+        raise BadRequest(412, "version-mismatch", "If-Match and If-None-Match: * cannot both be true")
+    if version is not None:
+        return int(version[1])
+    return None if none_match is None else 0
 
 
 def wait_of(connection: Connection, default_s: float) -> float:

@@ -23,7 +23,7 @@ from gateway.commands import component_name
 from gateway.problems import MEDIA_TYPE
 
 _PROBLEM = {"$ref": "#/components/schemas/ProblemReply"}
-_OF_EVERY_ROUTE = (400, 414, 415, 421, 431, 500, 503)
+_OF_EVERY_ROUTE = (400, 414, 415, 421, 422, 431, 500, 503)
 _BEHIND_THE_GUARD = (401, 403, 429)
 _TEXT = {"type": "string"}
 _EVERYWHERE = {"Request-Id": "of the request: its own if it had a sane one"}
@@ -52,7 +52,7 @@ _SENT_WITH_COMMANDS = {
 }
 _SENT_WITH_QUERIES = {
     "Consistency-Token": (r"^[A-Za-z0-9_-]+$", "of an earlier answer; this one will not be older"),
-    "If-None-Match": (r'^(W/)?"[^"]*"$', "the ETag of an answer that the caller has"),
+    "If-None-Match": (".*", "the ETag of an answer that the caller has"),
     "Prefer": (".*", "`wait=5`: seconds that the caller will wait for the view; anything else is ignored"),
 }
 

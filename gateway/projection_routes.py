@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, PathParameter, QueryParameter
 
 from gateway.auth import Scope
 from gateway.replies import problems
@@ -29,6 +29,8 @@ _DECISIONS: dict[Decision, str] = {
     "retry": "fold what is parked of the event's row, in order; or try the event again at which the projection stands",
     "skip": "leave the event out for ever, and fold what waits behind it",
 }
+
+ParkedId = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
 
 
 class ProjectionList(msgspec.Struct):
@@ -81,7 +83,7 @@ def _decision_route(steering: Steering, decision: Decision) -> HTTPRouteHandler:
     path = f"/v1/admin/projections/{{name:str}}/parked/{{parked_id:int}}/{decision}"
 
     @post(path, status_code=200, **_documented(f"{decision}-event", _DECISIONS[decision], 404, 409))
-    async def decide(name: FromPath[str], parked_id: FromPath[int]) -> Decided:
+    async def decide(name: FromPath[str], parked_id: ParkedId) -> Decided:
         return await steering.decide(name, parked_id, decision)
 
     return decide
