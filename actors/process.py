@@ -16,19 +16,24 @@ LOOK_INTERVAL_S = 0.5
 
 
 class Pulse:
-    """Tells that the work of this process goes on."""
+    """Tells that the work of this process goes on. It begins at rest."""
 
     def __init__(self) -> None:
-        self.beat()
+        self._last: float | None = None
 
     def beat(self) -> None:
         """It goes on."""
         self._last = time.monotonic()
 
+    def rest(self) -> None:
+        """There is no work for now."""
+        self._last = None
+
     @property
     def silent_s(self) -> float:
-        """How long nothing was heard of it."""
-        return time.monotonic() - self._last
+        """How long nothing was heard of it; 0 at rest."""
+        last = self._last
+        return 0.0 if last is None else time.monotonic() - last
 
 
 # Python's own 700 makes the collector look at every command several times.

@@ -26,7 +26,7 @@ class Ownership:
         silo: name that the ownership table shows.
         owned: which partitions are this silo's, given their number.
         open_store: connects; called again until it succeeds.
-        pulse: told that the work goes on.
+        pulse: rests while nothing is owned.
 
     Attributes:
         store: None until it could be opened.
@@ -75,8 +75,10 @@ class Ownership:
         return self.session
 
     async def _insist(self, step: Callable[[], Awaitable[T]]) -> T:
+        # However long the log may be away, that is not this silo's standing still.
+        self._pulse.rest()
+
         async def attempt() -> T:
-            self._pulse.beat()
             return await step()
 
         retrying = AsyncRetrying(

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 LOOKUP_TIMEOUT_S = 5.0
 OPEN_TIMEOUT_S = 30.0
 MAX_PENDING_CALLS = 1_000
-# A statement, or an attempt to win the partitions back, takes half of it at most.
+# A statement takes half of it at most.
 MOST_SILENT_S = 20.0
 END_TIMEOUT_S = 5.0
 END_POLL_S = 0.05

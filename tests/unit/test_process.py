@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 STUCK = """
 import time
 from actors.process import Pulse, end_process_without
 pulse = Pulse()
 end_process_without(pulse, silent_s=0.2)
+pulse.beat()
 {work}
 """
 
@@ -27,7 +30,8 @@ def test_process_that_is_stuck_ends() -> None:
     assert "stands still" in done.stderr
 
 
-def test_process_whose_work_goes_on_lives() -> None:
-    done = run("for _ in range(20): pulse.beat(); time.sleep(0.05)")
+@pytest.mark.parametrize("beat", ["pulse.beat()", "pulse.rest()"])
+def test_process_whose_work_goes_on_or_rests_lives(beat: str) -> None:
+    done = run(f"for _ in range(20): {beat}; time.sleep(0.05)")
 
     assert done.returncode == 0
