@@ -21,10 +21,14 @@ BACK_AFTER_PAUSE_S = 10.0
 Record = Callable[[str, object], None]
 
 
-def silo(served: Served) -> psutil.Process:
-    """The silo that is at work."""
-    at_work = [each for each in served.actors("Silo") if each.status() != psutil.STATUS_STOPPED]
-    return at_work[0]
+async def silo(served: Served) -> psutil.Process:
+    """The process of the silo that is at work, or is about to."""
+    while True:
+        for process in served.actors("Silo"):
+            with suppress(psutil.NoSuchProcess):
+                if process.status() not in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}:
+                    return process
+        await asyncio.sleep(0.05)
 
 
 async def epochs(served: Served) -> dict[int, int]:
@@ -36,7 +40,7 @@ async def test_silo_killed(served: Served) -> None:
     async with customers_of(served) as customers, customers.load():
         await customers.history.more(200)
         with customers.history.fault("kill") as fault:
-            silo(served).kill()
+            (await silo(served)).kill()
         await customers.history.more(200)
     assert not check_recovery(customers.history, fault, within_s=BACK_AFTER_KILL_S, overlapping=10)
 
@@ -50,7 +54,7 @@ async def test_silo_killed_every_two_seconds_for_a_minute(served: Served, record
         async with asyncio.timeout(200):
             for _ in range(30):
                 with customers.history.fault("kill"):
-                    silo(served).kill()
+                    (await silo(served)).kill()
                 await customers.history.more(1)
                 await asyncio.sleep(2)
     recoveries = [customers.history.recovery_s(fault) for fault in customers.history.faults]
@@ -66,7 +70,7 @@ async def test_silo_paused(served: Served, pause_s: float, record_property: Reco
     """A new owner works meanwhile; the old one writes and answers nothing more, and ends."""
     async with customers_of(served) as customers, customers.load():
         await customers.history.more(200)
-        paused = silo(served)
+        paused = await silo(served)
         with customers.history.fault("pause") as fault:
             began = asyncio.get_running_loop().time()
             paused.suspend()
@@ -89,7 +93,7 @@ async def test_silo_paused_for_a_moment_is_left_alone(served: Served) -> None:
         before = await epochs(served)
         for pause_s in (0.2, 2.0):
             with customers.history.fault("pause"):
-                silo(served).suspend()
+                (await silo(served)).suspend()
                 await asyncio.sleep(pause_s)
             _resume(silo_that_is_stopped(served))
             await customers.history.more(100)
