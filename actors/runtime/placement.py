@@ -54,17 +54,19 @@ class Activity:
     def __init__(self) -> None:
         self._commands: dict[str, int] = {}
         self._all = 0
-        self._until = 0.0
 
-    def count(self, stream: str, commands: int, now: float) -> bool:
+    def count(self, stream: str, commands: int) -> bool:
         """Count commands for an actor; whether it is busy."""
-        if now >= self._until:
-            self._commands.clear()
-            self._all, self._until = 0, now + BUSY_WINDOW_S
-        count = self._commands.get(stream, 0) + commands
-        self._commands[stream] = count
+        if not self._all:
+            asyncio.get_running_loop().call_later(BUSY_WINDOW_S, self.forget)
+        count = self._commands[stream] = self._commands.get(stream, 0) + commands
         self._all += commands
         return count >= BUSY_COMMANDS and count >= self._all * BUSY_SHARE
+
+    def forget(self) -> None:
+        """The minute is over."""
+        self._commands.clear()
+        self._all = 0
 
 
 class OwnHomes:
@@ -95,12 +97,10 @@ class OwnHomes:
 
     def lives_there(self, activation: Activation[Any], commands: int) -> bool:
         """Whether the turns of the next so many commands are to be taken in a home, or to wait for one."""
-        if not self._most:
-            return False
         stream = activation.stream
         if stream in self._homes:
             return True
-        if self._has_room(stream) and self._deserves_one(activation, commands):
+        if len(self._keepers) < self._most and self._deserves_one(activation, commands):
             self._begin(activation)
         return stream in self._awaited
 
@@ -127,18 +127,15 @@ class OwnHomes:
             keeper.cancel()
         await asyncio.gather(*keepers, return_exceptions=True)
 
-    def _has_room(self, stream: str) -> bool:
-        # The home that this actor had before may not be closed yet.
-        return len(self._keepers) < self._most and stream not in self._keepers
-
     def _deserves_one(self, activation: Activation[Any], commands: int) -> bool:
-        now = time.monotonic()
-        if now < self._rest_until or not activation.decider.lives_long:
+        # This is asked for every command, and most end at the first question.
+        if self._placement is Placement.AUTO and not self._activity.count(activation.stream, commands):
             return False
-        if self._placement is Placement.OWN:
-            return True
+        if activation.stream in self._keepers or not activation.decider.lives_long:
+            return False  # The home that it had before may not be closed yet.
         one_is_opened = len(self._keepers) > len(self._homes)
-        return self._activity.count(activation.stream, commands, now) and not one_is_opened
+        may_be_opened = self._placement is Placement.OWN or not one_is_opened
+        return may_be_opened and time.monotonic() >= self._rest_until
 
     def _begin(self, activation: Activation[Any]) -> None:
         loop, stream = asyncio.get_running_loop(), activation.stream

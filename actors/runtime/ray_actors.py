@@ -210,7 +210,8 @@ class RayHome(Home):
 
     @override
     async def close(self) -> None:
-        await asyncio.to_thread(ray.kill, self._actor)
+        with suppress(RayError):
+            await asyncio.to_thread(ray.kill, self._actor)
 
 
 class RayHomes(Homes):
