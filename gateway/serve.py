@@ -37,6 +37,7 @@ from gateway.ray_actors import (
 from gateway.settings import Settings, SettingsError
 from projections.projection import projections_of
 from projections.ray_actors import ProjectionConfig, start_projection
+from projections.share import Share
 
 OWN_TOKEN_LIFETIME = timedelta(days=365)
 PROBE_INTERVAL_S = 0.2
@@ -52,6 +53,7 @@ class Plan:
         address: of a running Ray cluster; None = one of our own.
         silos, partitions, gateways: how many; the number of partitions is for the life of the log.
         placement: where actors live.
+        runners: how many share each view out, where its rows allow that.
     """
 
     host: str = "127.0.0.1"
@@ -61,6 +63,7 @@ class Plan:
     partitions: int = 16
     gateways: int = 1
     placement: Placement = Placement.AUTO
+    runners: int = 1
 
     @property
     def url(self) -> str:
@@ -276,17 +279,20 @@ async def _watching(silos: Sequence[SiloConfig]) -> AsyncIterator[None]:
 def _start_actors(settings: Settings, plan: Plan, databases: Databases, domain: Domain, key: LocalKey | None) -> None:
     for silo in _silos(settings, plan, databases):
         start_silo(silo)
-    for projection in domain.projections:
-        start_projection(
-            ProjectionConfig(
-                name=projection.name,
-                silos=plan.silos,
-                partitions=plan.partitions,
-                events_url=databases.events_url,
-                views_url=databases.views_url,
-                domain=settings.domain,
+    for projection in projections_of(domain):
+        shares = min(plan.runners, plan.partitions) if projection.stays_in_partition else 1
+        for share in range(shares):
+            start_projection(
+                ProjectionConfig(
+                    name=projection.name,
+                    silos=plan.silos,
+                    partitions=plan.partitions,
+                    events_url=databases.events_url,
+                    views_url=databases.views_url,
+                    domain=settings.domain,
+                    share=Share(share, shares),
+                )
             )
-        )
     for index in range(plan.gateways):
         start_gateway(
             GatewayConfig(

@@ -21,6 +21,9 @@ from projections.tables import compiled
 
 _SQL = load_queries("projections", "versions.sql")
 
+# For what takes as long as there are rows.
+HOURS_S = 86_400.0
+
 Digest = tuple[int, int]  # how many rows, and their checksum
 
 
@@ -189,8 +192,8 @@ class Versions:
         with unavailable("cannot make the indexes"):
             for _, table in build.tables:
                 for statement in table.create_indexes:
-                    await self._connection.execute(statement, timeout=None)
-                await self._connection.execute(table.analyze, timeout=None)
+                    await self._connection.execute(statement, timeout=HOURS_S)
+                await self._connection.execute(table.analyze, timeout=HOURS_S)
 
     async def serve(self, build: Build) -> None:
         """Let readers see a version, keep the one they saw before, and drop all others, in one transaction."""
@@ -218,10 +221,10 @@ class Versions:
             return await self._digest(build, keys), await self._digest(other, keys)
 
     async def _digest(self, build: Build, without: Sequence[str]) -> Sequence[Digest]:
-        found = await self._connection.fetch(build.rows.digest, without, timeout=None)
+        found = await self._connection.fetch(build.rows.digest, without, timeout=HOURS_S)
         if not without:
             for _, table in build.tallies:
-                found += await self._connection.fetch(table.digest, timeout=None)
+                found += await self._connection.fetch(table.digest, timeout=HOURS_S)
         return [(int(each["rows"]), int(each["checksum"])) for each in found]
 
     async def _rows(self) -> list[asyncpg.Record]:

@@ -28,6 +28,7 @@ def serve(
     placement: Annotated[
         Placement, typer.Option(help="Who gets a Ray actor of its own: the busiest, all customers, or nobody.")
     ] = Placement.AUTO,
+    runners: Annotated[int, typer.Option(min=1, max=64, help="Ray actors that share each view out.")] = 1,
 ) -> None:
     """Run the service: starts PostgreSQL, Ray and the actors, whatever is missing.
 
@@ -43,7 +44,7 @@ def serve(
     from gateway.serve import Plan
     from gateway.serve import serve as serve_until_signal
 
-    plan = Plan(host, port, address, silos, partitions, gateways, placement)
+    plan = Plan(host, port, address, silos, partitions, gateways, placement, runners)
     run(serve_until_signal(settings_of(data), plan, messages.print, lambda url: typer.echo(f"ready {url}")))
 
 
