@@ -17,7 +17,9 @@ from gateway.auth import Guard, refuse_open_routes
 from gateway.batch import batch_route
 from gateway.cluster import Cluster
 from gateway.cluster_routes import cluster_routes
+from gateway.command_status import command_status_routes
 from gateway.commands import command_routes
+from gateway.console_routes import console_routes
 from gateway.customer_routes import customer_order_routes, customer_routes
 from gateway.docs_routes import docs_routes
 from gateway.door import Door
@@ -33,6 +35,7 @@ from gateway.order_routes import order_routes, sales_routes
 from gateway.problems import answer
 from gateway.projection_routes import projection_routes
 from gateway.rate import Rates
+from gateway.sign_in import SignInCodes
 from gateway.stream import stream_route
 from gateway.tail import Tail
 from gateway.token_verifier import Verifier
@@ -66,6 +69,7 @@ def create_app(
     steering: Steering,
     verifier: Verifier,
     *,
+    codes: SignInCodes | None = None,
     hosts: Collection[str] = LOOPBACK_HOSTS,
     limits: Limits | None = None,
     access_log: AccessLog | None = None,
@@ -74,6 +78,7 @@ def create_app(
     """The gateway for a domain.
 
     Args:
+        codes: one-time codes that open the console; only with the local key.
         hosts: names that requests may call it by.
 
     Raises:
@@ -95,7 +100,7 @@ def create_app(
         *projection_routes(steering),
     ]
     app = Litestar(
-        route_handlers=[*routes, *docs_routes(describe(domain, routes))],
+        route_handlers=[*routes, *docs_routes(describe(domain, routes)), *console_routes(codes, limits)],
         guards=[guard],
         exception_handlers={HTTPException: answer, Exception: answer},
         # Bodies are read by `gateway/body.py`.
@@ -112,4 +117,9 @@ def _query_routes(domain: Domain, answers: Answers) -> Sequence[HTTPRouteHandler
     routes = [route for projection, make in _OWN_ROUTES if projection in served for route in make(answers)]
     with_routes = [projection for projection, _ in _OWN_ROUTES]
     others = {projection.name: projection for projection in served if projection not in with_routes}
-    return [*routes, *history_routes(domain, answers), *view_routes(answers, others)]
+    return [
+        *routes,
+        *history_routes(domain, answers),
+        *command_status_routes(domain, answers),
+        *view_routes(answers, others),
+    ]

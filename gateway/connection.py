@@ -40,10 +40,15 @@ def open_gateway(url: str | None, token_file: Path | None) -> httpx.AsyncClient:
         CommandLineError: the token cannot be read.
     """
     return httpx.AsyncClient(
-        base_url=url or os.environ.get("RAYLEANS_URL") or DEFAULT_URL,
+        base_url=service_url(url),
         headers={"Authorization": f"Bearer {_read_token(token_file)}"},
         timeout=httpx.Timeout(60.0, connect=5.0),
     )
+
+
+def service_url(url: str | None) -> str:
+    """Where the service is: as given, else `RAYLEANS_URL`, else the default of `serve`."""
+    return (url or os.environ.get("RAYLEANS_URL") or DEFAULT_URL).rstrip("/")
 
 
 def _read_token(token_file: Path | None) -> str:

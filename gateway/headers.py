@@ -27,8 +27,11 @@ def command_id_of(connection: Connection, subject: str) -> UUID:
     A key may stand in quotes, as the IETF draft has it, or without.
     """
     key = connection.headers.get("Idempotency-Key")
-    if key is None:
-        return new_command_id()
+    return new_command_id() if key is None else command_id_of_key(key, subject)
+
+
+def command_id_of_key(key: str, subject: str) -> UUID:
+    """The id of every command that a caller sends under a key."""
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
     if _PRINTABLE.fullmatch(key) is None:

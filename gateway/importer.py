@@ -1,4 +1,4 @@
-"""Commands from a file, in the batch format of the API: one JSON object on each line.
+"""Commands from a file: JSON lines in the batch format of the API, or a table whose rows become such lines.
 
 The file is checked whole before anything is sent. Every line has a command id, its own or one made from what it
 says and how often it was said before, so that the same file can be sent again at any time: lines that were done
@@ -8,6 +8,7 @@ are only confirmed. Lines of one actor are done in the order of the file.
 from __future__ import annotations
 
 import asyncio
+import csv
 import hashlib
 import json
 from collections import Counter
@@ -24,6 +25,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from actors.domain.actor_id import KEY_PATTERN
 from gateway.connection import UNAVAILABLE, USAGE, CommandLineError, problem
+from gateway.csv_rows import Mistake, Rows
 
 _NAMESPACE = UUID("5f1d8d5e-7a0b-4f0a-9a86-0c4e2f4f4a56")
 _CHUNK_LINES = 500
@@ -76,7 +78,15 @@ class Later(Exception):
     """Some lines were not done this time and may be sent again."""
 
 
-def check_file(path: Path) -> int:
+def json_lines(path: Path) -> Rows:
+    """The lines of a file that are not empty, with their numbers."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield number, line.decode(errors="surrogateescape")
+
+
+def check_file(path: Path, rows: Rows) -> int:
     """The number of commands in a file.
 
     Raises:
@@ -85,13 +95,11 @@ def check_file(path: Path) -> int:
     wrong: list[str] = []
     count = 0
     try:
-        with path.open("rb") as lines:
-            for number, text in enumerate(lines, start=1):
-                if text.strip():
-                    count += 1
-                    wrong += _mistakes(number, text)
-    except OSError as exc:
-        raise CommandLineError(f"cannot read {path}: {exc.strerror}", USAGE) from exc
+        for number, text in rows:
+            count += 1
+            wrong += _mistakes(number, text)
+    except (OSError, UnicodeDecodeError, csv.Error) as exc:
+        raise CommandLineError(f"cannot read {path}: {exc}", USAGE) from exc
     if wrong:
         more = f"\n  … and {len(wrong) - _SHOWN_ERRORS} more" if len(wrong) > _SHOWN_ERRORS else ""
         listed = "\n  ".join(wrong[:_SHOWN_ERRORS])
@@ -99,20 +107,17 @@ def check_file(path: Path) -> int:
     return count
 
 
-def read_lines(path: Path) -> Iterator[NumberedLine]:
+def read_lines(rows: Rows) -> Iterator[NumberedLine]:
     """The commands of a checked file, each with its command id."""
     seen: Counter[bytes] = Counter()
-    with path.open("rb") as lines:
-        for number, text in enumerate(lines, start=1):
-            if not text.strip():
-                continue
-            line = ImportLine.model_validate_json(text)
-            said = line.model_dump_json(exclude={"command_id"})
-            digest = hashlib.blake2b(said.encode(), digest_size=16).digest()
-            seen[digest] += 1
-            command_id = line.command_id or uuid5(_NAMESPACE, f"{seen[digest]}\n{said}")
-            body = json.dumps({**line.model_dump(mode="json", exclude_none=True), "command_id": str(command_id)})
-            yield NumberedLine(number, f"{line.actor}-{line.id}", body)
+    for number, text in rows:
+        line = ImportLine.model_validate_json(text)
+        said = line.model_dump_json(exclude={"command_id"})
+        digest = hashlib.blake2b(said.encode(), digest_size=16).digest()
+        seen[digest] += 1
+        command_id = line.command_id or uuid5(_NAMESPACE, f"{seen[digest]}\n{said}")
+        body = json.dumps({**line.model_dump(mode="json", exclude_none=True), "command_id": str(command_id)})
+        yield NumberedLine(number, f"{line.actor}-{line.id}", body)
 
 
 async def import_lines(
@@ -121,14 +126,14 @@ async def import_lines(
     *,
     concurrency: int,
     patience_s: float,
-    progress: Callable[[int], None],
+    progress: Callable[[int, int], None],
 ) -> ImportReport:
     """Send all lines and wait until each is done or refused.
 
     Args:
         concurrency: requests under way at once; lines of one actor always travel in the same one.
         patience_s: how long a request is tried again while the service cannot answer.
-        progress: told how many more lines are finished.
+        progress: told how many more lines are finished, and how many were refused so far.
 
     Raises:
         CommandLineError: the service does not answer or does not let us in. What was sent stays done; send
@@ -163,7 +168,7 @@ async def _spread(lines: Iterator[NumberedLine], queues: Sequence[asyncio.Queue[
 
 class _Sender:
     def __init__(
-        self, http: httpx.AsyncClient, report: ImportReport, patience_s: float, progress: Callable[[int], None]
+        self, http: httpx.AsyncClient, report: ImportReport, patience_s: float, progress: Callable[[int, int], None]
     ) -> None:
         self._http = http
         self._report = report
@@ -179,7 +184,7 @@ class _Sender:
             nonlocal chunk
             before = len(chunk)
             chunk = await self._send(chunk)
-            self._progress(before - len(chunk))
+            self._progress(before - len(chunk), len(self._report.refused))
             if chunk:
                 raise Later(f"{len(chunk)} commands, the first on line {chunk[0].number}")
 
@@ -226,7 +231,9 @@ class _Sender:
         return True
 
 
-def _mistakes(number: int, text: bytes) -> list[str]:
+def _mistakes(number: int, text: str | Mistake) -> list[str]:
+    if isinstance(text, Mistake):
+        return [f"line {number}: {text}"]
     try:
         ImportLine.model_validate_json(text)
     except ValidationError as exc:

@@ -61,7 +61,7 @@ class Lane:
         if scope["type"] != "http" or scope["query_string"]:
             return None
         parts = scope["path"].split("/")
-        if len(parts) not in (4, 5) or not parts[3]:
+        if len(parts) not in (4, 5) or parts[1] != "v1" or not parts[3]:
             return None
         return self._routes.get((scope["method"], parts[2], parts[4] if len(parts) == 5 else ""))
 

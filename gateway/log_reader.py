@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 from actors.store.event_store import EventStore, Mark, Marks, RecordedEvent, StoreUnavailable, positions_of
 
@@ -41,6 +42,11 @@ class LogReader:
         """
         async with self._asking() as store:
             return await store.read_stream(stream, after_version=after_version, limit=limit)
+
+    async def command(self, command_id: UUID) -> Sequence[RecordedEvent]:
+        """What a command led to, oldest first. Raises as `stream`."""
+        async with self._asking() as store:
+            return await store.read_command(command_id)
 
     async def history(self, stream: str) -> AsyncGenerator[RecordedEvent]:
         """All events of one actor, oldest first. Raises as `stream`."""

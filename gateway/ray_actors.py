@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ from gateway.local_key import local_verifier
 from gateway.log_reader import LogReader
 from gateway.metrics import Metrics
 from gateway.server import HttpServer
+from gateway.sign_in import SignInCodes
 from gateway.tail import Tail
 from gateway.token_verifier import Verifier
 from projections.projection import projections_of
@@ -62,6 +64,7 @@ class GatewayConfig(msgspec.Struct, frozen=True):
         rate_per_s: requests of one subject that it takes each second.
         public_pem: verifies tokens of the local key; None with an identity provider.
         jwks_url, issuer, audience: of the identity provider; None without.
+        data: where one-time codes for the console are; None with an identity provider.
     """
 
     index: int
@@ -79,6 +82,7 @@ class GatewayConfig(msgspec.Struct, frozen=True):
     jwks_url: str | None = None
     issuer: str | None = None
     audience: str | None = None
+    data: str | None = None
 
 
 class GatewayActor:
@@ -90,6 +94,7 @@ class GatewayActor:
         domain = load_domain(settings.domain)
         self._reader = ViewReader(settings.views_url, projections_of(domain))
         self._log = LogReader(partial(PostgresEventStore.open, settings.events_url, partitions=settings.partitions))
+        codes = SignInCodes(Path(settings.data)) if settings.data is not None else None
         self._metrics = Metrics(f"gateway/{settings.index}")
         transport = RayTransport()
         client = Client(transport)
@@ -103,6 +108,7 @@ class GatewayActor:
             RayCluster(transport, settings),
             Steering(settings.views_url, projections_of(domain)),
             _verifier(settings),
+            codes=codes,
             hosts=settings.hosts,
             limits=Limits(rate_per_s=settings.rate_per_s),
             metrics=self._metrics,

@@ -35,6 +35,7 @@ from gateway.ray_actors import (
     stop_service,
 )
 from gateway.settings import Settings, SettingsError
+from gateway.sign_in import SignInCodes, console_link
 from projections.projection import projections_of
 from projections.ray_actors import ProjectionConfig, start_projection
 from projections.share import Share
@@ -87,11 +88,17 @@ class Running:
     url: str
     data: Path
     databases: Databases
+    key: LocalKey | None
 
     @property
     def token(self) -> str:
         """One with all scopes. Only with the local signing key."""
         return (self.data / "token").read_text().strip()
+
+    @property
+    def console(self) -> str:
+        """Where a browser opens the console; with the local signing key it is signed in then, once."""
+        return console_link(self.url, SignInCodes(self.data).make(self.key)) if self.key else f"{self.url}/console"
 
 
 @asynccontextmanager
@@ -115,10 +122,10 @@ async def running_service(settings: Settings, plan: Plan, say: Say) -> AsyncIter
             (data.path / "ray-address").write_text(f"{ray_address()}\n")
             await clear_away()
             try:
-                _start_actors(settings, plan, databases, domain, key)
+                _start_actors(settings, plan, databases, domain, data.path, key)
                 async with _watching(_silos(settings, plan, databases)):
                     await _wait_until_ready(plan.url, say)
-                    yield Running(plan.url, data.path, databases)
+                    yield Running(plan.url, data.path, databases, key)
             finally:
                 say("stopping")
                 await stop_service()
@@ -157,6 +164,7 @@ async def serve(settings: Settings, plan: Plan, say: Say, ready: Say) -> None:
     """
     async with _until_signal(), running_service(settings, plan, say) as service:
         ready(service.url)
+        say(f"console {service.console}")
         await asyncio.get_running_loop().create_future()
 
 
@@ -276,7 +284,9 @@ async def _watching(silos: Sequence[SiloConfig]) -> AsyncIterator[None]:
         await asyncio.wait(watches)
 
 
-def _start_actors(settings: Settings, plan: Plan, databases: Databases, domain: Domain, key: LocalKey | None) -> None:
+def _start_actors(
+    settings: Settings, plan: Plan, databases: Databases, domain: Domain, data: Path, key: LocalKey | None
+) -> None:
     for silo in _silos(settings, plan, databases):
         start_silo(silo)
     for projection in projections_of(domain):
@@ -311,6 +321,7 @@ def _start_actors(settings: Settings, plan: Plan, databases: Databases, domain: 
                 jwks_url=settings.auth_jwks_url,
                 issuer=settings.auth_issuer,
                 audience=settings.auth_audience,
+                data=str(data) if key is not None else None,
             )
         )
 

@@ -307,6 +307,10 @@ class EventStore(Protocol):
         """
         ...
 
+    async def read_command(self, command_id: UUID) -> Sequence[RecordedEvent]:
+        """What a command led to, oldest first; empty when it left nothing."""
+        ...
+
     async def read_partitions(self, after: Mapping[int, int], *, limit: int) -> Sequence[RecordedEvent]:
         """The next events of some partitions: partition → position to start behind.
 

@@ -88,6 +88,10 @@ class MemoryEventStore(EventStore):
                 self._snapshots[snapshot.stream] = snapshot
 
     @override
+    async def read_command(self, command_id: UUID) -> Sequence[RecordedEvent]:
+        return list(self._commands.get(command_id, []))
+
+    @override
     async def read_partitions(self, after: Mapping[int, int], *, limit: int) -> Sequence[RecordedEvent]:
         return [
             event for partition in sorted(after) for event in self._partitions[partition][after[partition] :][:limit]

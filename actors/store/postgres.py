@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 from typing_extensions import override
@@ -118,6 +118,10 @@ class PostgresEventStore(EventStore):
         lists = [",".join(map(str, each)) for each in command_ids]
         with translated("cannot write snapshots"):
             await self._pool.execute(_SQL["write_snapshots"], stream, version, schema, state, lists)
+
+    @override
+    async def read_command(self, command_id: UUID) -> Sequence[RecordedEvent]:
+        return await self._read("read_command", command_id)
 
     @override
     async def read_partitions(self, after: Mapping[int, int], *, limit: int) -> Sequence[RecordedEvent]:

@@ -10,7 +10,19 @@ import sys
 
 import typer
 
-from gateway.cli import actors, bench, events, importing, projections, service, silos, token, verify
+from gateway.cli import (
+    actors,
+    bench,
+    doctor,
+    events,
+    importing,
+    projections,
+    service,
+    silos,
+    status,
+    token,
+    verify,
+)
 
 app = typer.Typer(
     name="rayleans",
@@ -20,9 +32,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(service.commands)
+app.add_typer(status.commands)
 app.add_typer(token.commands)
 app.add_typer(silos.commands)
 app.add_typer(importing.commands)
+app.add_typer(doctor.commands)
 app.add_typer(actors.commands_for("customer", "customers"), name="customer")
 app.add_typer(actors.commands_for("order", "orders"), name="order")
 app.add_typer(events.commands, name="events")

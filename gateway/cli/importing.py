@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,14 +14,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gateway.cli.options import OutputOption, TokenFileOption, UrlOption
 from gateway.cli.output import Output, fail, messages, run
 from gateway.connection import REJECTED, USAGE, CommandLineError, open_gateway
-from gateway.importer import ImportReport, check_file, import_lines, read_lines
+from gateway.csv_rows import Rows, csv_commands, row_mapping
+from gateway.importer import ImportReport, check_file, import_lines, json_lines, read_lines
 
 commands = typer.Typer()
 
 
 @commands.command(name="import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="JSON lines, one command on each, in the batch format of the API.")],
+    file: Annotated[Path, typer.Argument(help="JSON lines in the batch format of the API, or CSV with a header.")],
+    actor: Annotated[str | None, typer.Option(help="CSV: the kind of actor.")] = None,
+    command: Annotated[str | None, typer.Option(help="CSV: the command that each row is.")] = None,
+    map_: Annotated[list[str] | None, typer.Option("--map", help="CSV: FIELD=COLUMN, or FIELD=COLUMN:KIND.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="CSV: FIELD=VALUE for every row.")] = None,
+    then: Annotated[list[str] | None, typer.Option(help="CSV: a command without fields that follows.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="Requests under way at once.")] = 4,
     patience: Annotated[float, typer.Option(min=1, help="Seconds to try again while the service is away.")] = 120.0,
     url: UrlOption = None,
@@ -29,18 +37,30 @@ def import_(
     """Send commands from a file. Sending the same file again changes nothing that was done.
 
     The file is checked before anything is sent. Lines for one actor are done in their order. Lines that were
-    rejected are tried again the next time.
+    rejected are tried again the next time. After an interruption, send the same file again.
+
+    Of a CSV file, --map says which column is which field: the field `id` is the actor's, `lines.0.sku` is a field
+    of the first of a list. Kinds are text, int, cents (12.99 is 1299) and time. Empty cells are left out.
 
     Example line:
 
       {"actor": "customer", "id": "alice", "command": "rename", "data": {"name": "Alice Smith"}}
 
-    Example:
+    Examples:
       rayleans import purchases.jsonl --concurrency 8
+
+      rayleans import people.csv --actor customer --command register
+          --map id=number --map name=name --map email=mail --map credit_limit=limit:cents
+
+      rayleans import purchases.csv --actor order --command create --then place --then ship
+          --map id=order --map customer_id=customer --map ordered_at=day:time --set currency=USD
+          --set lines.0.sku=cd --map lines.0.quantity=count:int --map lines.0.unit_price=price:cents
     """
-    if file.suffix not in (".jsonl", ".ndjson"):
-        fail(CommandLineError(f"{file} is not called .jsonl; send commands as JSON lines", USAGE))
-    report = run(_import(file, concurrency, patience, url, token_file))
+    try:
+        rows = _rows(file, actor, command, map_ or [], set_ or [], then or [])
+    except CommandLineError as exc:
+        fail(exc)
+    report = run(_import(file, rows, concurrency, patience, url, token_file))
     refused = [
         {"line": each.number, "status": each.status, "code": each.code, "detail": each.detail}
         for each in report.refused
@@ -54,18 +74,44 @@ def import_(
     raise typer.Exit(REJECTED if refused else 0)
 
 
+def _rows(
+    file: Path, actor: str | None, command: str | None, maps: list[str], constants: list[str], then: list[str]
+) -> Callable[[], Rows]:
+    """Reads the file from its beginning, each time it is called."""
+    if file.suffix in (".jsonl", ".ndjson"):
+        return partial(json_lines, file)
+    if file.suffix != ".csv":
+        raise CommandLineError(f"{file} is called neither .jsonl nor .csv; send JSON lines or a table", USAGE)
+    if actor is None or command is None:
+        raise CommandLineError("say what the rows are: --actor customer --command register --map id=COLUMN …", USAGE)
+    return partial(csv_commands, file, row_mapping(actor, command, maps, constants, then))
+
+
 async def _import(
-    file: Path, concurrency: int, patience: float, url: str | None, token_file: Path | None
+    file: Path,
+    rows: Callable[[], Rows],
+    concurrency: int,
+    patience: float,
+    url: str | None,
+    token_file: Path | None,
 ) -> ImportReport:
-    total = check_file(file)
-    columns = (TextColumn("importing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    total = check_file(file, rows())
+    columns = (
+        TextColumn("importing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]} {task.fields[refused]} refused"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=messages, disable=not messages.is_terminal) as progress:
-        bar = progress.add_task("importing", total=total)
+        bar = progress.add_task("importing", total=total, rate="", refused=0)
+
+        def advance(lines: int, refused: int) -> None:
+            speed = progress.tasks[bar].speed
+            rate = f"{speed:,.0f}/s," if speed else ""
+            progress.update(bar, advance=lines, rate=rate, refused=refused)
+
         async with open_gateway(url, token_file) as http:
             return await import_lines(
-                http,
-                read_lines(file),
-                concurrency=concurrency,
-                patience_s=patience,
-                progress=lambda lines: progress.advance(bar, lines),
+                http, read_lines(rows()), concurrency=concurrency, patience_s=patience, progress=advance
             )

@@ -36,10 +36,15 @@ def show_record(output: Output, record: Mapping[str, Any]) -> None:
     if output is Output.JSON:
         typer.echo(json.dumps(record))
         return
+    Console(highlight=False).print(record_table(record))
+
+
+def record_table(record: Mapping[str, Any]) -> Table:
+    """The fields of one thing below each other."""
     table = Table("what", "is", show_header=False)
     for name, value in record.items():
         table.add_row(name, "\n".join(map(str, value)) if isinstance(value, list) else _text(value))
-    Console(highlight=False).print(table)
+    return table
 
 
 def show_items(output: Output, items: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:

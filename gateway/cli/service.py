@@ -1,17 +1,18 @@
-"""The service itself: run it, show it, ask it whether it works."""
+"""The service itself: run it, show it, open its console."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from actors.runtime.placement import Placement
-from gateway.cli.options import DataOption, OutputOption, TokenFileOption, UrlOption, settings_of
-from gateway.cli.output import Output, messages, run, show_record
-from gateway.connection import UNAVAILABLE, ask, open_gateway
+from gateway.cli.options import DataOption, UrlOption, settings_of
+from gateway.cli.output import fail, messages, run
+from gateway.connection import service_url
+from gateway.local_key import LocalKey, LocalKeyError
+from gateway.sign_in import SignInCodes, console_link
 
 commands = typer.Typer()
 
@@ -49,6 +50,21 @@ def serve(
 
 
 @commands.command()
+def console(url: UrlOption = None, data: DataOption = None) -> None:
+    """Print a link that opens the console and signs in, once, within an hour. For the local signing key only.
+
+    Example:
+      xdg-open "$(rayleans console)"
+    """
+    folder = settings_of(data).data
+    try:
+        code = SignInCodes(folder).make(LocalKey.load(folder))
+    except LocalKeyError as exc:
+        fail(exc)
+    typer.echo(console_link(service_url(url), code))
+
+
+@commands.command()
 def demo() -> None:
     """Show the whole system at work, in a temporary directory, in under a minute.
 
@@ -58,28 +74,3 @@ def demo() -> None:
     from gateway.demo import show
 
     run(show(Console(highlight=False, soft_wrap=True), messages.print))
-
-
-@commands.command()
-def status(url: UrlOption = None, token_file: TokenFileOption = None, output: OutputOption = Output.TABLE) -> None:
-    """Tell whether a service works, and if not, why. Exit code 6 when it does not.
-
-    Example:
-      rayleans status --output json
-    """
-    found = run(_status(url, token_file))
-    show_record(output, found)
-    raise typer.Exit(0 if found["ready"] else UNAVAILABLE)
-
-
-async def _status(url: str | None, token_file: Path | None) -> dict[str, Any]:
-    async with open_gateway(url, token_file) as http:
-        up = await ask(http, "GET", "/healthz")
-        readiness = await ask(http, "GET", "/readyz", also=(503,))
-        return {
-            "url": str(http.base_url),
-            "version": up["version"],
-            "started_at": up["started_at"],
-            "ready": readiness["ready"],
-            "reasons": readiness["reasons"],
-        }

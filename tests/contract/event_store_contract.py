@@ -131,6 +131,15 @@ class EventStoreContract:
 
         assert [event.version for event in events] == [2, 3, 4]
 
+    async def test_command_is_found_with_what_it_led_to(self, store: EventStore) -> None:
+        session = await own_all(store)
+        first, command_id = new(), uuid4()
+        second = [new(version=2, command_id=command_id), new(version=3, command_id=command_id, ordinal=1)]
+        await session.append([first, *second, new("account-bob")])
+
+        assert [event.version for event in await store.read_command(command_id)] == [2, 3]
+        assert list(await store.read_command(uuid4())) == []
+
     async def test_many_histories_are_read_at_once_and_missing_ones_are_left_out(self, store: EventStore) -> None:
         session = await own_all(store)
         await session.append([*history("account-ada", 2), *history("account-bob", 1), *history("account-cleo", 1)])

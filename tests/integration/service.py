@@ -30,6 +30,7 @@ from gateway.local_key import LocalKey, local_verifier
 from gateway.log_reader import LogReader
 from gateway.metrics import Metrics
 from gateway.server import HttpServer
+from gateway.sign_in import SignInCodes
 from gateway.tail import Tail
 from projections.projection import projections_of
 from projections.read_store import ReadStore
@@ -140,6 +141,7 @@ async def running_service(
             LocalCluster([silo]),
             Steering(views_url, projections_of(domain)),
             verifier,
+            codes=SignInCodes(data),
             limits=limits,
             access_log=access_log,
         )

@@ -42,6 +42,10 @@ FROM unnest($1::integer[], $2::bigint[]) AS wanted (partition, position) JOIN ev
 SELECT partition, position, stream, version, type, data, metadata, command_id, ordinal, command, epoch, recorded_at
 FROM events WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3;
 
+-- name: read_command
+SELECT partition, position, stream, version, type, data, metadata, command_id, ordinal, command, epoch, recorded_at
+FROM events WHERE command_id = $1 ORDER BY ordinal;
+
 -- name: read_partitions
 -- The primary key hands out each partition in its order, and the loop over the partitions keeps theirs.
 SELECT next.partition, position, stream, version, type, data, metadata, command_id, ordinal, command, epoch, recorded_at

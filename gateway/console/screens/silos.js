@@ -1,0 +1,68 @@
+// The silos: what they own, what they hold, and how busy they are.
+
+import { ask, serves } from "../api.js";
+import { rayleans } from "../command_line.js";
+import { h, replace } from "../dom.js";
+import { count } from "../format.js";
+import { may } from "../session.js";
+import { asText } from "../diff.js";
+import { facts, section, table } from "../table.js";
+import { at, since } from "../when.js";
+
+const KNOWN = ["name", "node", "pid", "partitions", "epochs", "activations", "queued", "started_at"];
+
+export const silos = {
+  title: () => "Silos",
+  show(screen) {
+    if (!serves("/v1/admin/silos")) return screen.say("This service does not tell about its silos.");
+    if (!may("admin")) return screen.say("Your token lacks the scope admin.");
+    screen.commandLine = rayleans("silos");
+    return screen.repeat(
+      () => load(screen),
+      (data) => replace(screen.body, draw(data)),
+      2,
+    );
+  },
+};
+
+async function load(screen) {
+  const [silo, gateways] = await Promise.all([
+    ask("/v1/admin/silos", { signal: screen.signal }),
+    serves("/v1/admin/gateways") ? ask("/v1/admin/gateways", { signal: screen.signal }) : { items: [] },
+  ]);
+  return { silos: silo.items, gateways: gateways.items };
+}
+
+function draw({ silos: items, gateways }) {
+  return [
+    table("silos", SILO_COLUMNS, items, "No silo answers."),
+    items.map((each) => section(each.name, facts(detailsOf(each)), h("h3", {}, "Epochs of its partitions"), facts(epochsOf(each)))),
+    gateways.length ? section("Gateways", table("gateways", GATEWAY_COLUMNS, gateways)) : null,
+  ];
+}
+
+const SILO_COLUMNS = [
+  { name: "Silo", cell: (each) => each.name },
+  { name: "Partitions", number: true, cell: (each) => count(each.partitions.length) },
+  { name: "Activations", number: true, cell: (each) => count(each.activations) },
+  { name: "Queued", number: true, cell: (each) => count(each.queued) },
+  { name: "Process", number: true, cell: (each) => each.pid },
+  { name: "Node", cell: (each) => h("code", {}, each.node) },
+  { name: "Started", cell: (each) => since(each.started_at) },
+];
+
+const GATEWAY_COLUMNS = [
+  { name: "Gateway", cell: (each) => each.name },
+  { name: "Port", number: true, cell: (each) => each.port },
+  { name: "Process", number: true, cell: (each) => each.pid },
+  { name: "Node", cell: (each) => h("code", {}, each.node) },
+];
+
+function detailsOf(silo) {
+  const more = Object.entries(silo).filter(([name]) => !KNOWN.includes(name));
+  return [["Started", at(silo.started_at)], ...more.map(([name, value]) => [name.replaceAll("_", " "), value === null ? null : asText(value)])];
+}
+
+function epochsOf({ epochs }) {
+  return Object.entries(epochs).map(([partition, epoch]) => [`Partition ${partition}`, String(epoch)]);
+}

@@ -1,0 +1,211 @@
+"""The console in a real browser, on the service as a process."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from gateway.local_key import LocalKey
+from tests.acceptance import serving
+from tests.acceptance.console.browser import Visit, visiting
+from tests.acceptance.console.conftest import MARKUP
+from tests.acceptance.serving import Served
+
+PICTURE = Path(__file__).with_name("overview.png")
+
+SCREENS = [
+    ("/console", "Everything works."),
+    ("/console/customers?search=shop", "Barbara Liskov 1"),
+    ("/console/customers/shop-0", "CustomerCreditLimitChanged"),
+    ("/console/orders", "Order id"),
+    ("/console/orders/shop-0", "OrderPlaced"),
+    ("/console/statistics", "Sales by month"),
+    ("/console/views", "Kinds of actors"),
+    ("/console/actors/customers/shop-0", "CustomerCreditLimitChanged"),
+    ("/console/send?collection=orders", "customer_id"),
+    ("/console/commands", "Idempotency-Key"),
+    ("/console/events", ""),
+    ("/console/projections", ""),
+    ("/console/silos", ""),
+]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_screen_shows_its_data_and_keeps_nobody_out(browser: Browser, shop: Served, scheme: str) -> None:
+    with visiting(browser, shop, color_scheme=scheme) as visit:
+        visit.sign_in()
+        for address, text in SCREENS:
+            visit.open(address)
+            expect(visit.page.locator("main .body")).to_contain_text(text or re.compile(r"\w"))
+            expect(visit.page.locator(".notice.bad")).to_have_count(0)
+            assert visit.barriers() == [], address
+        assert visit.all_trouble() == []
+
+
+def test_link_that_serve_prints_leads_to_live_figures(browser: Browser, shop: Served) -> None:
+    (link,) = re.findall(r"^console (\S+)$", shop.messages.read_text(), re.MULTILINE)
+    with visiting(browser, shop) as visit:
+        visit.page.goto(link)
+
+        expect(visit.page.get_by_role("heading", name="Overview")).to_be_visible()
+        expect(visit.page.locator("main")).to_contain_text("Everything works.")
+        assert "sign-in" not in visit.page.url
+        assert visit.all_trouble() == []
+
+    with visiting(browser, shop) as visit:
+        visit.page.goto(link)
+        expect(visit.page.get_by_role("alert")).to_contain_text("used before or is too old")
+
+
+def test_command_line_makes_another_link(visit: Visit) -> None:
+    made = serving.run("console", "--data", str(visit.served.data), served=visit.served)
+    visit.page.goto(made.stdout.strip())
+
+    expect(visit.page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+def test_token_is_in_memory_only_and_the_address_stays(visit: Visit) -> None:
+    visit.sign_in("/console/customers/shop-0")
+    stored = "[document.cookie, JSON.stringify(localStorage), JSON.stringify(sessionStorage), location.href].join()"
+    assert "eyJ" not in visit.page.evaluate(stored)
+
+    visit.page.reload()
+
+    expect(visit.page.get_by_label("Token")).to_be_focused()
+    visit.page.get_by_label("Token").fill((visit.served.data / "token").read_text())
+    visit.page.keyboard.press("Enter")
+    expect(visit.page.get_by_role("heading", name="Customer shop-0")).to_be_visible()
+
+
+def test_token_that_is_not_accepted_leads_back_to_the_door(browser: Browser, shop: Served) -> None:
+    with visiting(browser, shop) as visit:
+        visit.page.goto(f"{shop.url}/console/customers")
+        visit.page.get_by_label("Token").fill("a.e30.c")
+        visit.page.keyboard.press("Enter")
+
+        expect(visit.page.get_by_role("alert")).to_contain_text("the token is not valid")
+        expect(visit.page.get_by_label("Token")).to_be_focused()
+
+
+def test_customers_are_found_sorted_and_turned_over_by_keyboard(visit: Visit) -> None:
+    visit.sign_in("/console/customers")
+    page = visit.page
+    page.keyboard.press("/")
+    page.keyboard.type("lis")
+    expect(page.locator("tbody tr")).to_have_count(10)
+    assert page.url.endswith("?search=lis")
+
+    page.get_by_role("button", name="Registered").press("Enter")
+    expect(page.get_by_role("columnheader", name="Registered")).to_have_attribute("aria-sort", "ascending")
+    expect(page.get_by_role("button", name="Registered")).to_be_focused()
+    page.get_by_label("Search").fill("")
+    expect(page.get_by_role("button", name="Next")).to_be_enabled()
+    first = page.locator("tbody tr").first.inner_text()
+    page.get_by_role("button", name="Next").press("Enter")
+    expect(page.locator("tbody tr").first).not_to_have_text(first)
+    page.get_by_role("button", name="Previous").press("Enter")
+    expect(page.locator("tbody tr").first.get_by_role("cell").first).to_have_text(first.split("\t")[0])
+
+    page.locator("tbody a").first.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Customer ")
+
+
+def test_history_of_a_customer_is_walked_back_and_forth(visit: Visit) -> None:
+    visit.sign_in("/console/customers/shop-0")
+    page, past = visit.page, visit.page.locator("section", has_text="Through its history")
+    expect(past.locator("output")).to_have_text("version 5 of 5")
+
+    page.get_by_role("slider").press("Home")
+    expect(past.locator("output")).to_have_text("version 1 of 5")
+    expect(past).to_contain_text("Ada Lovelace 0")
+    page.get_by_role("button", name="one version forward").click()
+    expect(past.locator(".changed", has_text="name")).to_contain_text("Ada King")
+    assert page.url.endswith("?version=2")
+
+    page.locator("summary", has_text="CustomerDeactivated").click()
+    changed = page.locator("li", has_text="CustomerDeactivated").locator("tr", has_text="status")
+    expect(changed).to_have_text(re.compile("status.*active.*inactive", re.DOTALL))
+    expect(page.locator("li", has_text="CustomerDeactivated")).to_contain_text("by operator")
+
+
+def test_data_are_text_whatever_they_say(visit: Visit) -> None:
+    visit.sign_in("/console/customers?search=shop-evil")
+    expect(visit.page.locator("tbody")).to_contain_text(MARKUP)
+    visit.page.get_by_role("link", name=MARKUP).click()
+    expect(visit.page.get_by_role("heading", level=1)).to_have_text("Customer shop-evil")
+    for summary in visit.page.locator("summary").all():
+        summary.click()
+    expect(visit.page.locator("main")).to_contain_text("javascript:alert(2)")
+
+    images = visit.page.locator("img").evaluate_all("all => all.map(each => each.getAttribute('src'))")
+    assert set(images) == {"/console/files/icon.svg"}
+    links = visit.page.locator("a").evaluate_all("all => all.map(each => each.getAttribute('href'))")
+    assert all(each.startswith(("/console", "#main")) for each in links)
+
+
+def test_command_is_sent_from_its_form_and_found_again(visit: Visit) -> None:
+    key = f"form-{uuid4().hex}"
+    visit.sign_in("/console/send?collection=customers&command=register")
+    page = visit.page
+    page.get_by_label("Id of the actor").fill(key)
+    page.get_by_label("name").fill("O'Hara")
+    page.get_by_label("email").fill("hara@example.com")
+    line = page.get_by_label("the same as a command line")
+    expect(line).to_contain_text(f"/v1/customers/{key}/register")
+    expect(line).to_contain_text(r"""O'\''Hara""")
+    sent_key = page.get_by_label("Idempotency-Key").input_value()
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".notice.good")).to_contain_text("Version 1: CustomerRegistered")
+
+    visit.open(f"/console/commands?key={sent_key}")
+    expect(page.locator("main")).to_contain_text("It was done")
+    expect(page.get_by_role("link", name=f"customer {key}")).to_be_visible()
+    visit.open("/console/commands?key=never-sent")
+    expect(page.locator("main")).to_contain_text("It left nothing in the log")
+    visit.trouble.clear()  # a browser tells of every 404 by itself
+
+
+def test_screen_tells_how_old_its_data_are_and_stands_still_when_told(visit: Visit) -> None:
+    visit.sign_in("/console/customers/shop-1")
+    page = visit.page
+    expect(page.locator(".age")).to_have_text(re.compile("data from"))
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".age")).to_have_text(re.compile("paused, data from"))
+    body = {"name": f"Barbara {uuid4().hex}"}
+    visit.served.http.post("/v1/customers/shop-1/rename", json=body).raise_for_status()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator("main")).to_contain_text(body["name"])
+
+    page.get_by_role("button", name="Copy as command line").click()
+    expect(page.get_by_label("command line", exact=True)).to_contain_text("rayleans customer show shop-1")
+
+
+def test_reader_without_other_scopes_is_told_so(browser: Browser, shop: Served) -> None:
+    token = LocalKey.load(shop.data).mint("bob", ["queries:read"], timedelta(minutes=5))
+    with visiting(browser, shop, viewport={"width": 390, "height": 844}) as visit:
+        visit.page.goto(f"{shop.url}/console/send")
+        visit.page.get_by_label("Token").fill(token)
+        visit.page.keyboard.press("Enter")
+
+        expect(visit.page.locator("main")).to_contain_text("lacks the scope commands:write")
+        width = visit.page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 390
+
+
+def test_picture_in_the_readme(browser: Browser, shop: Served, tmp_path: Path) -> None:
+    """`RAYLEANS_PICTURE=yes uv run pytest tests/acceptance/console` puts a new one in its place."""
+    with visiting(browser, shop, viewport={"width": 1280, "height": 800}) as visit:
+        visit.sign_in("/console/customers/shop-0")
+        visit.page.get_by_role("slider").press("ArrowLeft")
+        expect(visit.page.locator("output")).to_have_text("version 4 of 5")
+        picture = PICTURE if os.environ.get("RAYLEANS_PICTURE") else tmp_path / PICTURE.name
+        visit.page.screenshot(path=picture)
+
+    assert picture.stat().st_size < 200_000
+    assert PICTURE.exists()
