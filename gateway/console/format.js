@@ -7,6 +7,11 @@ export function count(value) {
   return value === null || value === undefined ? "–" : numbers.format(value);
 }
 
+/** A number of things: `1 event`, `2,000 events`. */
+export function many(value, thing) {
+  return `${count(value)} ${thing}${value === 1 ? "" : "s"}`;
+}
+
 /** A rate: 0, 0.4, 12, 3,400. */
 export function rate(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";

@@ -1,67 +1,56 @@
-// Reads the Prometheus text of the gateway: figures are differences between two readings.
+// Reads the Prometheus text of the service: figures are differences between two readings.
 
 const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)/;
 const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 
-/** A list of `{ name, labels, value }`. */
+/** `Map(series → { name, labels, value })`; a series is a name with its labels. */
 export function parse(text) {
-  const samples = [];
+  const samples = new Map();
   for (const line of text.split("\n")) {
     const found = line.startsWith("#") ? null : LINE.exec(line);
     if (!found) continue;
     const labels = {};
     for (const [, name, value] of (found[2] ?? "").matchAll(LABEL)) labels[name] = value;
-    samples.push({ name: found[1], labels, value: Number(found[3]) });
+    samples.set(`${found[1]}{${found[2] ?? ""}}`, { name: found[1], labels, value: Number(found[3]) });
   }
   return samples;
 }
 
-/** The sum of the samples of a name whose labels fit; null when there is none. */
-export function total(samples, name, labels = {}) {
-  const found = samples.filter((each) => each.name === name && fits(each, labels));
-  return found.length ? found.reduce((sum, each) => sum + each.value, 0) : null;
+/** The samples of a name that `fits(labels)` lets through. */
+export function select(samples, name, fits = () => true) {
+  return [...samples].filter(([, each]) => each.name === name && fits(each.labels));
 }
 
-/** The samples of a name, added up by one of their labels: `Map(label → value)`. */
-export function totalBy(samples, name, label) {
-  const sums = new Map();
-  for (const each of samples) {
-    if (each.name !== name) continue;
-    const key = each.labels[label] ?? "";
-    sums.set(key, (sums.get(key) ?? 0) + each.value);
-  }
+/** What each series of a name has grown by since `before`; a process that has begun anew counts from 0. */
+export function growth(samples, before, name, fits) {
+  return select(samples, name, fits).map(([series, { labels, value }]) => {
+    const was = before.get(series)?.value ?? 0;
+    return { labels, value: value >= was ? value - was : value };
+  });
+}
+
+export function sum(samples) {
+  return samples.reduce((all, { value }) => all + value, 0);
+}
+
+/** Sums by one label: `{ label: sum }`. */
+export function sumBy(samples, label) {
+  const sums = {};
+  for (const { labels, value } of samples) sums[labels[label]] = (sums[labels[label]] ?? 0) + value;
   return sums;
 }
 
-/** What was added to each label between two such sums; what a new process has counted is new. */
-export function growth(now, before) {
-  const grown = new Map();
-  for (const [key, value] of now) {
-    const was = before.get(key) ?? 0;
-    grown.set(key, value >= was ? value - was : value);
-  }
-  return grown;
-}
-
-/** The value below which the given share of what grew in a histogram lies, in its own unit; null when nothing did. */
+/** The value below which the given share of a histogram lies, from its sums by `le`; null when it is empty. */
 export function quantile(buckets, share) {
-  const steps = [...buckets]
+  const steps = Object.entries(buckets)
     .map(([bound, value]) => [bound === "+Inf" ? Infinity : Number(bound), value])
     .sort(([one], [other]) => one - other);
-  const all = steps.at(-1)?.[1] ?? 0;
-  if (all <= 0) return null;
-  const wanted = all * share;
+  const wanted = (steps.at(-1)?.[1] ?? 0) * share;
+  if (wanted <= 0) return null;
   let [below, passed] = [0, 0];
   for (const [bound, value] of steps) {
-    if (value >= wanted) {
-      if (bound === Infinity) return below;
-      return below + ((bound - below) * (wanted - passed)) / Math.max(1e-9, value - passed);
-    }
+    if (value >= wanted) return bound === Infinity ? below : below + ((bound - below) * (wanted - passed)) / (value - passed);
     [below, passed] = [bound, value];
   }
   return below;
-}
-
-function fits(sample, labels) {
-  return Object.entries(labels).every(([name, value]) => sample.labels[name] === value);
 }

@@ -1,7 +1,7 @@
 // Measures the service every two seconds while somebody is signed in, so that charts go on from screen to screen.
 
 import { ask, askText, serves } from "./api.js";
-import { growth, parse, quantile, total, totalBy } from "./metrics.js";
+import { growth, parse, quantile, select, sum, sumBy } from "./metrics.js";
 import { may } from "./session.js";
 
 const EVERY_MS = 2000;
@@ -49,13 +49,17 @@ async function sample() {
  * What cannot be known is null.
  */
 async function measure() {
-  const [figures, projections, readiness] = await Promise.all([readMetrics(), readProjections(), readReadiness()]);
+  const [metrics, projections, readiness] = await Promise.all([readMetrics(), readProjections(), readReadiness()]);
   latest = projections;
-  return { at: Date.now(), ...figures, lag: worstLag(projections), readiness };
+  return { at: Date.now(), ...metrics, lag: worstLag(projections, metrics.missing), readiness };
 }
 
-function worstLag(projections) {
-  if (!projections?.length) return null;
+/** `{ name, seconds, events }`; without the scope admin the seconds are not told. */
+function worstLag(projections, missing = {}) {
+  if (!projections?.length) {
+    const [name, events] = Object.entries(missing).sort(([, one], [, other]) => other - one)[0] ?? [];
+    return name === undefined ? null : { name, events, seconds: null };
+  }
   const worst = projections.reduce((one, other) => (other.lag.seconds > one.lag.seconds ? other : one));
   return { name: worst.name, ...worst.lag };
 }
@@ -74,19 +78,28 @@ async function readMetrics() {
   const last = before;
   before = now;
   if (!last) return { ...unknown, reason: "measuring …" };
-  const seconds = Math.max(0.001, (now.at - last.at) / 1000);
-  const grown = (name, label) => growth(totalBy(now.samples, name, label), totalBy(last.samples, name, label));
-  const sum = (counts) => [...counts.values()].reduce((all, each) => all + each, 0);
-  const outcomes = grown("rayleans_commands_total", "outcome");
-  const buckets = grown("rayleans_request_seconds_bucket", "le");
+  return { ...figures(now.samples, last.samples, Math.max(0.001, (now.at - last.at) / 1000)), reason: null };
+}
+
+function figures(now, last, seconds) {
+  const buckets = sumBy(growth(now, last, "rayleans_http_request_seconds_bucket", isOfUsers), "le");
   return {
-    commandsPerS: sum(outcomes) / seconds,
-    queriesPerS: sum(grown("rayleans_queries_total", "outcome")) / seconds,
+    commandsPerS: sum(growth(now, last, "rayleans_commands_total")) / seconds,
+    queriesPerS: sum(growth(now, last, "rayleans_http_requests_total", isQuery)) / seconds,
     latency: { p50: quantile(buckets, 0.5), p95: quantile(buckets, 0.95), p99: quantile(buckets, 0.99) },
-    outcomes: Object.fromEntries(totalBy(now.samples, "rayleans_commands_total", "outcome")),
-    activations: total(now.samples, "rayleans_activations"),
-    reason: null,
+    outcomes: sumBy(select(now, "rayleans_commands_total").map(([, each]) => each), "outcome"),
+    fresh: sumBy(growth(now, last, "rayleans_commands_total"), "outcome"),
+    missing: sumBy(select(now, "rayleans_projection_lag_events").map(([, each]) => each), "projection"),
   };
+}
+
+/** What operators ask, this console among them, and streams that stay open, are no measure of what users feel. */
+function isOfUsers({ route }) {
+  return route.startsWith("/v1/") && !route.startsWith("/v1/admin") && route !== "/v1/events";
+}
+
+function isQuery(labels) {
+  return labels.method === "GET" && isOfUsers(labels);
 }
 
 async function readProjections() {

@@ -3,7 +3,7 @@
 import { pathOf, serves } from "../api.js";
 import { rayleans } from "../command_line.js";
 import { h, replace } from "../dom.js";
-import { count, json } from "../format.js";
+import { count, json, many } from "../format.js";
 import { keepInAddress } from "../router.js";
 import { follow } from "../stream.js";
 import { at } from "../when.js";
@@ -96,7 +96,7 @@ class LiveEvents {
 
   tell() {
     const waiting = this.screen.paused && this.waiting.length ? `, ${count(this.waiting.length)} wait` : "";
-    const text = `${this.connection ?? "connecting …"}; ${count(this.seen)} events${waiting}`;
+    const text = `${this.connection ?? "connecting …"}; ${many(this.seen, "event")}${waiting}`;
     if (this.state.textContent !== text) this.state.textContent = text;
   }
 

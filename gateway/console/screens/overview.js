@@ -2,9 +2,11 @@
 
 import { lineChart } from "../chart.js";
 import { h, replace } from "../dom.js";
-import { count, duration, rate } from "../format.js";
+import { count, duration, many, rate } from "../format.js";
 import { latestProjections, measured } from "../sampler.js";
 import { badge, facts, section, table } from "../table.js";
+
+const LONG_LAG_S = 10;
 
 export const overview = {
   title: () => "Overview",
@@ -42,7 +44,7 @@ function tilesOf({ commandsPerS, queriesPerS, latency, lag, readiness }) {
     tile("Queries / s", rate(queriesPerS)),
     tile("Latency p50", duration(latency?.p50)),
     tile("Latency p99", duration(latency?.p99)),
-    tile("Worst lag", lag === null ? "–" : duration(lag.seconds), lag?.events ? `${count(lag.events)} events, ${lag.name}` : null),
+    tile("Worst lag", lag === null || lag.seconds === null ? "–" : duration(lag.seconds), lag?.events ? `${many(lag.events, "event")}, ${lag.name}` : null),
   ];
 }
 
@@ -84,10 +86,12 @@ function projectionsOf(projections) {
   );
 }
 
-function alarmsOf({ readiness }, projections) {
+function alarmsOf({ readiness, fresh, lag }, projections) {
   const failed = (projections ?? []).filter((each) => each.state === "failed");
   return [
     ...(readiness.ready ? [] : readiness.reasons),
+    ...(fresh?.["outcome-unknown"] ? [`${many(fresh["outcome-unknown"], "command")} with an unknown outcome just now; their callers have to send them again`] : []),
+    ...(lag?.seconds > LONG_LAG_S ? [`${lag.name} is ${duration(lag.seconds)} behind`] : []),
     ...failed.map((each) => h("span", {}, h("a", { href: `/console/projections/${encodeURIComponent(each.name)}` }, each.name), ` has stopped: ${each.error ?? "no reason given"}`)),
   ];
 }

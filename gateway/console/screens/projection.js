@@ -4,7 +4,7 @@ import { ask, command, pathOf, serves } from "../api.js";
 import { rayleans } from "../command_line.js";
 import { confirmed } from "../confirm.js";
 import { h, replace } from "../dom.js";
-import { count, duration, json, rate } from "../format.js";
+import { count, duration, json, many, rate } from "../format.js";
 import { may } from "../session.js";
 import { problemNotice } from "../screen.js";
 import { badge, facts, section } from "../table.js";
@@ -14,6 +14,9 @@ const ORDERS = {
   rebuild: "A new version is built beside this one from the beginning of the log. This one serves until then.",
   pause: "It stops where it is. Queries go on with what it has, and get older.",
   resume: "It goes on from where it stopped.",
+  accept: "The new version is served from now on, although its rows differ from those served now.",
+  "take-back": "The rebuild is given up; or, when none is under way, the version before this one is served again.",
+  "drop-kept": "The version before this one is dropped for ever; it cannot be taken back any more.",
 };
 
 const DECISIONS = {
@@ -78,7 +81,7 @@ class Steering {
       "Now",
       facts([
         ["State", badge(status.state)],
-        ["Lag", `${count(status.lag.events)} events, ${duration(status.lag.seconds)}`],
+        ["Lag", `${many(status.lag.events, "event")}, ${duration(status.lag.seconds)}`],
         ["Events a second", rate(status.events_per_s)],
         ["Version", String(status.version)],
         ["Process", status.pid === null ? "–" : String(status.pid)],
@@ -90,8 +93,14 @@ class Steering {
   }
 
   orders(status) {
-    const wanted = ["rebuild", status.state === "paused" ? "resume" : "pause"];
-    return wanted.filter((order) => serves(`${this.route}/${order}`, "post"));
+    const wanted = [
+      status.rebuild ? null : "rebuild",
+      status.state === "paused" ? "resume" : "pause",
+      status.rebuild?.error ? "accept" : null,
+      status.rebuild || status.kept ? "take-back" : null,
+      status.kept ? "drop-kept" : null,
+    ];
+    return wanted.filter((order) => order !== null).filter((order) => serves(`${this.route}/${order}`, "post"));
   }
 
   rebuild({ rebuild }) {
@@ -159,5 +168,5 @@ function checkpoint({ checkpoint: positions }) {
 }
 
 function capital(word) {
-  return word[0].toUpperCase() + word.slice(1);
+  return word[0].toUpperCase() + word.slice(1).replace("-", " ");
 }

@@ -3,7 +3,7 @@
 import { ask, pathOf, serves } from "../api.js";
 import { rayleans } from "../command_line.js";
 import { h, replace } from "../dom.js";
-import { count, duration, rate } from "../format.js";
+import { count, duration, many, rate } from "../format.js";
 import { may } from "../session.js";
 import { badge, table } from "../table.js";
 
@@ -24,7 +24,7 @@ export const projections = {
 const COLUMNS = [
   { name: "Name", cell: (each) => h("a", { href: `/console${pathOf("projections", each.name)}` }, each.name) },
   { name: "State", cell: (each) => [badge(each.state), each.rebuild ? " rebuilding" : ""] },
-  { name: "Lag", number: true, cell: (each) => `${count(each.lag.events)} events` },
+  { name: "Lag", number: true, cell: (each) => many(each.lag.events, "event") },
   { name: "Behind", number: true, cell: (each) => duration(each.lag.seconds) },
   { name: "Events / s", number: true, cell: (each) => rate(each.events_per_s) },
   { name: "Parked", number: true, cell: (each) => count(each.parked) },

@@ -9,7 +9,7 @@ import { asText } from "../diff.js";
 import { facts, section, table } from "../table.js";
 import { at, since } from "../when.js";
 
-const KNOWN = ["name", "node", "pid", "partitions", "epochs", "activations", "queued", "started_at"];
+const KNOWN = ["name", "node", "pid", "partitions", "epochs", "activations", "queued", "started_at", "batches"];
 
 export const silos = {
   title: () => "Silos",
@@ -60,7 +60,15 @@ const GATEWAY_COLUMNS = [
 
 function detailsOf(silo) {
   const more = Object.entries(silo).filter(([name]) => !KNOWN.includes(name));
-  return [["Started", at(silo.started_at)], ...more.map(([name, value]) => [name.replaceAll("_", " "), value === null ? null : asText(value)])];
+  return [["Started", at(silo.started_at)], ["Commands in a batch", batchSizes(silo.batches)], ...more.map(([name, value]) => [name.replaceAll("_", " "), value === null ? null : asText(value)])];
+}
+
+/** How many of its batches had how many commands: `1: 20 %, up to 8: 80 %`. */
+function batchSizes(batches = {}) {
+  const all = Object.values(batches).reduce((sum, each) => sum + each, 0);
+  const parts = Object.entries(batches).filter(([, number]) => number > 0);
+  const share = (number) => `${Math.round((100 * number) / all)} %`;
+  return parts.map(([size, number]) => `${size === "1" ? "1" : `up to ${size}`}: ${share(number)}`).join(", ") || null;
 }
 
 function epochsOf({ epochs }) {

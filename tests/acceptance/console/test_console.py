@@ -17,7 +17,7 @@ from tests.acceptance.console.browser import Visit, visiting
 from tests.acceptance.console.conftest import MARKUP
 from tests.acceptance.serving import Served
 
-PICTURE = Path(__file__).with_name("overview.png")
+PICTURE = Path(__file__).with_name("customer.png")
 
 SCREENS = [
     ("/console", "Everything works."),
@@ -200,10 +200,11 @@ def test_reader_without_other_scopes_is_told_so(browser: Browser, shop: Served) 
 
 def test_picture_in_the_readme(browser: Browser, shop: Served, tmp_path: Path) -> None:
     """`RAYLEANS_PICTURE=yes uv run pytest tests/acceptance/console` puts a new one in its place."""
-    with visiting(browser, shop, viewport={"width": 1280, "height": 800}) as visit:
+    with visiting(browser, shop, viewport={"width": 1280, "height": 940}) as visit:
         visit.sign_in("/console/customers/shop-0")
-        visit.page.get_by_role("slider").press("ArrowLeft")
-        expect(visit.page.locator("output")).to_have_text("version 4 of 5")
+        visit.page.get_by_role("slider").press("Home")
+        visit.page.get_by_role("slider").press("ArrowRight")
+        expect(visit.page.locator(".changed")).to_contain_text("Ada King")
         picture = PICTURE if os.environ.get("RAYLEANS_PICTURE") else tmp_path / PICTURE.name
         visit.page.screenshot(path=picture)
 
