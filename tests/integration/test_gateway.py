@@ -55,7 +55,7 @@ async def test_command_is_answered_as_the_contract_says(service: Service) -> Non
     assert "Idempotency-Replayed" not in reply.headers
 
 
-async def test_same_key_gets_the_same_answer(service: Service) -> None:
+async def test_d2_same_key_gets_the_same_answer(service: Service) -> None:
     first = await service.http.post("/v1/customers/alice/register", json=ALICE, headers={"Idempotency-Key": "k1"})
     again = await service.http.post("/v1/customers/alice/register", json=ALICE, headers={"Idempotency-Key": "k1"})
 
@@ -64,7 +64,7 @@ async def test_same_key_gets_the_same_answer(service: Service) -> None:
     assert await service.events_of("customer-alice") == ["CustomerRegistered"]
 
 
-async def test_same_key_with_another_body_is_refused(service: Service) -> None:
+async def test_d3_same_key_with_another_body_is_refused(service: Service) -> None:
     await service.http.post("/v1/customers/alice/register", json=ALICE, headers={"Idempotency-Key": "k1"})
 
     reply = await service.http.post("/v1/customers/alice/rename", json={"name": "A"}, headers={"Idempotency-Key": "k1"})
@@ -72,7 +72,7 @@ async def test_same_key_with_another_body_is_refused(service: Service) -> None:
     assert (reply.status_code, reply.json()["code"]) == (422, "idempotency-key-reused")
 
 
-async def test_key_of_another_caller_is_another_key(service: Service) -> None:
+async def test_d5_key_of_another_caller_is_another_key(service: Service) -> None:
     await service.http.post("/v1/customers/alice/register", json=ALICE, headers={"Idempotency-Key": "k1"})
     eve = service.key.mint("eve", ["commands:write"], timedelta(minutes=1))
 
@@ -84,7 +84,7 @@ async def test_key_of_another_caller_is_another_key(service: Service) -> None:
     assert not reply.json()["replayed"]
 
 
-async def test_if_match_must_be_the_version(service: Service) -> None:
+async def test_c2_if_match_must_be_the_version(service: Service) -> None:
     await register(service)
 
     wrong = await service.http.post("/v1/customers/alice/rename", json={"name": "A"}, headers={"If-Match": '"7"'})
@@ -94,6 +94,52 @@ async def test_if_match_must_be_the_version(service: Service) -> None:
     assert (wrong.status_code, wrong.json()["code"], wrong.json()["actual_version"]) == (412, "version-mismatch", 1)
     assert right.status_code == 200
     assert taken.status_code == 412
+
+
+async def test_c2_of_many_who_expect_the_same_version_one_succeeds(service: Service) -> None:
+    await register(service)
+    rename, expected = "/v1/customers/alice/rename", {"If-Match": '"1"'}
+
+    replies = await asyncio.gather(
+        *(service.http.post(rename, json={"name": f"A{number}"}, headers=expected) for number in range(10))
+    )
+
+    assert sorted(reply.status_code for reply in replies) == [200] + [412] * 9
+
+
+async def test_c4_retry_of_a_command_that_was_applied_is_a_success_although_its_version_is_past(
+    service: Service,
+) -> None:
+    await register(service)
+    sent = {"If-Match": '"1"', "Idempotency-Key": "k"}
+    first = await service.http.post("/v1/customers/alice/rename", json={"name": "A"}, headers=sent)
+    await service.http.post("/v1/customers/alice/rename", json={"name": "B"})
+
+    again = await service.http.post("/v1/customers/alice/rename", json={"name": "A"}, headers=sent)
+
+    assert (again.status_code, again.json()) == (200, {**first.json(), "replayed": True})
+
+
+async def test_d4_same_key_at_the_same_time_is_one_command(service: Service) -> None:
+    await register(service)
+    rename, key = "/v1/customers/alice/rename", {"Idempotency-Key": "k"}
+
+    replies = await asyncio.gather(*(service.http.post(rename, json={"name": "A"}, headers=key) for _ in range(10)))
+
+    assert {reply.status_code for reply in replies} == {200}
+    assert sorted(reply.json()["replayed"] for reply in replies) == [False] + [True] * 9
+    assert len({reply.json()["version"] for reply in replies}) == 1
+    assert await service.events_of("customer-alice") == ["CustomerRegistered", "CustomerRenamed"]
+
+
+async def test_d7_rejection_is_not_kept_for_the_key(service: Service) -> None:
+    rename, key = "/v1/customers/alice/rename", {"Idempotency-Key": "k"}
+    early = await service.http.post(rename, json={"name": "A"}, headers=key)
+    await register(service)
+
+    again = await service.http.post(rename, json={"name": "A"}, headers=key)
+
+    assert (early.status_code, again.status_code, again.json()["replayed"]) == (404, 200, False)
 
 
 async def test_a1_origin_of_a_command_is_in_the_log_and_never_from_its_body(service: Service) -> None:
@@ -122,7 +168,7 @@ async def test_a1_trace_that_is_none_is_left_out(service: Service) -> None:
     assert "traceparent" not in event.metadata
 
 
-async def test_query_with_the_token_of_a_command_sees_it(service: Service) -> None:
+async def test_r1_query_with_the_token_of_a_command_sees_it(service: Service) -> None:
     for number in range(20):
         key = f"c{number}"
         token = await register(service, key)
@@ -152,7 +198,7 @@ async def test_customer_is_shown_as_the_contract_says(service: Service) -> None:
     assert reply.headers["ETag"] == '"1"'
 
 
-async def test_query_with_its_own_etag_is_not_answered_again(service: Service) -> None:
+async def test_c5_query_with_its_own_etag_is_not_answered_again(service: Service) -> None:
     token = await register(service)
     first = await service.http.get("/v1/customers/alice", headers={"Consistency-Token": token})
 
@@ -162,7 +208,7 @@ async def test_query_with_its_own_etag_is_not_answered_again(service: Service) -
     assert again.headers["Consistency-Token"]
 
 
-async def test_query_with_a_token_that_its_view_has_not_reached_is_not_answered_with_older_data(
+async def test_r1_query_is_not_answered_with_data_older_than_its_token(
     service: Service,
 ) -> None:
     await register(service)
@@ -177,7 +223,7 @@ async def test_query_with_a_token_that_its_view_has_not_reached_is_not_answered_
 
 
 @pytest.mark.parametrize("token", ["x", "", "AAAAAAAAAAAAMC0x", "é"])
-async def test_made_up_token_is_refused(service: Service, token: str) -> None:
+async def test_r1_made_up_token_is_refused(service: Service, token: str) -> None:
     reply = await service.http.get("/v1/customers/alice", headers=[(b"Consistency-Token", token.encode())])
 
     assert (reply.status_code, reply.json()["code"]) == (400, "invalid-token")
