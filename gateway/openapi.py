@@ -21,6 +21,7 @@ from gateway.batch import MEDIA_TYPE as LINES
 from gateway.batch import BatchLine
 from gateway.commands import component_name
 from gateway.problems import MEDIA_TYPE
+from gateway.stream import MEDIA_TYPE as MESSAGES
 
 _PROBLEM = {"$ref": "#/components/schemas/ProblemReply"}
 _OF_EVERY_ROUTE = (400, 414, 415, 421, 422, 431, 500, 503)
@@ -68,14 +69,22 @@ def describe(domain: Domain, routes: Sequence[HTTPRouteHandler]) -> dict[str, An
     )
     document = Litestar(route_handlers=routes, openapi_config=config, logging_config=None).openapi_schema.to_schema()
     document["components"]["schemas"].update(_command_schemas(domain))
-    document["components"]["schemas"]["BatchLine"] = BatchLine.model_json_schema()
     scopes = {str(route.operation_id): Scope(route.opt["scope"]) for route in routes if route.operation_id}
     for path in document["paths"].values():
         for operation in path.values():
             _complete(operation, scopes[operation["operationId"]])
+    _describe_streams(document)
+    return document
+
+
+def _describe_streams(document: dict[str, Any]) -> None:
+    """What the framework cannot know: the lines of a batch, and the messages of the log as it is followed."""
+    line = BatchLine.model_json_schema(ref_template="#/components/schemas/{model}")
+    document["components"]["schemas"].update({**line.pop("$defs", {}), "BatchLine": line})
     lines = {"schema": {"$ref": "#/components/schemas/BatchLine"}}
     document["paths"]["/v1/commands"]["post"]["requestBody"] = {"required": True, "content": {LINES: lines}}
-    return document
+    followed = document["paths"]["/v1/events"]["get"]["responses"]["200"]["content"]
+    followed[MESSAGES]["schema"] = {"type": "object", "properties": {"id": _TEXT, "event": _TEXT, "data": _TEXT}}
 
 
 def _complete(operation: dict[str, Any], scope: Scope) -> None:
