@@ -86,7 +86,7 @@ def create_app(
     """
     limits, metrics = limits or Limits(), metrics or Metrics()
     sender = CountedSender(sender, metrics)
-    scrape = Scrape(metrics, cluster, reader, log, projections_of(domain))
+    scrape = Scrape(metrics, cluster, reader, log, steering, projections_of(domain))
     guard = Guard(verifier, Rates(limits.rate_per_s))
     answers = Answers(sender, reader, log)
     routes = [

@@ -17,6 +17,8 @@ from gateway.log_reader import LogReader
 from gateway.metrics import Metrics, merge
 from projections.errors import ViewsUnavailable
 from projections.projection import AnyProjection
+from projections.status import ProjectionStatus
+from projections.steering import Steering
 from projections.views import ViewReader
 
 FRESH_S = 1.0
@@ -31,12 +33,14 @@ class Scrape:
         cluster: Cluster,
         reader: ViewReader,
         log: LogReader,
+        steering: Steering,
         projections: Sequence[AnyProjection],
     ) -> None:
         self._metrics = metrics
         self._cluster = cluster
         self._reader = reader
         self._log = log
+        self._steering = steering
         self._projections = projections
         self._text = ""
         self._at = -FRESH_S
@@ -51,10 +55,18 @@ class Scrape:
         return self._text
 
     async def _gather(self) -> str:
-        silos, others, lags = await asyncio.gather(
-            self._cluster.silos(), self._cluster.other_expositions(), self._lags()
+        silos, others, lags, statuses = await asyncio.gather(
+            self._cluster.silos(), self._cluster.other_expositions(), self._lags(), self._statuses()
         )
-        return merge([self._metrics.exposition(), *others, _of_silos(silos), _of_views(lags)])
+        own = self._metrics.exposition()
+        return merge([own, *others, _of_silos(silos), _of_views(lags), _of_projections(statuses)])
+
+    async def _statuses(self) -> Sequence[ProjectionStatus]:
+        """What projections do; nothing while the read database does not answer."""
+        try:
+            return await self._steering.statuses()
+        except ViewsUnavailable:
+            return []
 
     async def _lags(self) -> dict[str, int]:
         """Events that each view has not yet; views and logs that do not answer are left out."""
@@ -114,4 +126,17 @@ def _of_views(lags: dict[str, int]) -> str:
     lag = Gauge("rayleans_projection_lag_events", "Events that a view has not yet.", ["projection"], registry=registry)
     for name, events in lags.items():
         lag.labels(name).set(events)
+    return generate_latest(registry).decode()
+
+
+def _of_projections(statuses: Sequence[ProjectionStatus]) -> str:
+    registry = CollectorRegistry()
+    label = ["projection"]
+    failed = Gauge("rayleans_projection_failed", "1 = it stands still, and why is shown.", label, registry=registry)
+    age = Gauge("rayleans_projection_lag_seconds", "Age of the oldest event not in it.", label, registry=registry)
+    parked = Gauge("rayleans_projection_parked_events", "Events that are set aside.", label, registry=registry)
+    for status in statuses:
+        failed.labels(status.name).set(status.state == "failed")
+        age.labels(status.name).set(status.lag.seconds)
+        parked.labels(status.name).set(status.parked)
     return generate_latest(registry).decode()

@@ -88,6 +88,16 @@ async def test_what_cannot_be_done_is_a_problem(
     assert (reply.status_code, reply.json()["code"]) == (status, code)
 
 
+async def test_metrics_tell_which_projections_have_failed_and_what_is_parked(service: Service) -> None:
+    await becomes(service, state="running")
+
+    text = (await service.http.get("/metrics")).text
+
+    assert 'rayleans_projection_failed{projection="customers"} 0.0' in text
+    assert 'rayleans_projection_lag_seconds{projection="customers"} 0.0' in text
+    assert 'rayleans_projection_parked_events{projection="customers"} 0.0' in text
+
+
 async def test_operations_need_the_scope_of_operators(service: Service) -> None:
     others = {"Authorization": f"Bearer {service.token('queries:read', 'commands:write')}"}
 
