@@ -58,6 +58,8 @@ class Renaming:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
+            if not line.startswith("{"):
+                continue  # Ray writes warnings of its own into the output of programs.
             with self._grown:
                 self.acknowledged.append(json.loads(line))
                 self._grown.notify_all()
@@ -168,16 +170,16 @@ def test_busy_actor_moves_to_a_home_under_load(served: Served) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_own_actors_of_twenty_customers_killed_and_paused_one_by_one_under_load(served_own: Served) -> None:
     with renaming(served_own, "l", customers=20, callers=4) as load:
-        wait_until(lambda: len(homes(served_own)) >= 20, within_s=120)
+        wait_until(lambda: len(homes(served_own)) >= 20, within_s=240)
         for number, victim in enumerate(homes(served_own)):
             if number % 4:
                 kill(victim)
             else:
                 victim.send_signal(signal.SIGSTOP)
-            load.wait_for(400)
-        wait_until(lambda: len(homes(served_own)) == 20, within_s=120)
+            load.wait_for(200)
+        wait_until(lambda: len(homes(served_own)) == 20, within_s=240)
         for number in range(20):
             load.wait_for(10, f"l{number}")
