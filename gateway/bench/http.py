@@ -42,7 +42,7 @@ async def bench_http(load: HttpLoad, say: Say) -> Report:
     async with temporary_service(say) as service:
         token = service.token
         say(f"registering {load.customers} customers")
-        await _register(service, token, load.customers)
+        await register_customers(service, token, load.customers)
         figures = [await _closed(service, "commands", _commands(token, load), load, say, 1, "P10: p50 < 10 ms")]
         at_32 = await _closed(service, "commands", _commands(token, load), load, say, 32, "P3: 2,600/s, p50 < 12 ms")
         figures += [
@@ -82,7 +82,8 @@ def _figure(name: str, measured: _Measured, target: str, more: Mapping[str, floa
     return Figure(name, done.per_s, done.latencies, target=target, more={**more, **refused})
 
 
-async def _register(service: Running, token: str, customers: int) -> None:
+async def register_customers(service: Running, token: str, customers: int) -> None:
+    """Register `c0`, `c1`, … and wait until the view has them."""
     lines = [
         {
             "actor": "customer",

@@ -99,6 +99,23 @@ def projections(
     )
 
 
+@commands.command()
+def queries(
+    customers: Annotated[int, typer.Option(min=50, help="Customers that are asked for in turn.")] = 2_000,
+    seconds: Annotated[float, typer.Option(min=0.1, help="For each figure over HTTP.")] = 5.0,
+    statements: Annotated[int, typer.Option(min=10, help="For each figure without HTTP.")] = 10_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Queries over HTTP: one row, pages, searches, the past; beside the same SQL without HTTP.
+
+    Example:
+      rayleans bench queries --json
+    """
+    from gateway.bench.queries import QueryLoad, bench_queries
+
+    _show(bench_queries(QueryLoad(customers, seconds, statements), messages.print), as_json)
+
+
 def _show(work: Coroutine[Any, Any, Report], as_json: bool) -> None:
     report = run(work)
     if as_json:
