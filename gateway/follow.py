@@ -69,7 +69,9 @@ async def _connection(
         if not response.is_success:
             await response.aread()
             raise problem(response)
-        fields: dict[str, str] = {}
+        # Where this one began, in case that it ends before the first event.
+        fields = {"id": response.headers["Last-Event-ID"]}
+        yield fields
         async for line in response.aiter_lines():
             name, _, value = line.partition(":")
             if name:

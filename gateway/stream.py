@@ -41,7 +41,9 @@ POLL_S = 1.0
 # A caller who takes nothing for so long is cut off.
 SEND_TIMEOUT_S = 15.0
 
-_HEARTBEAT = b":\n\n"
+# No empty line behind these: some clients take each for the end of an event.
+_HEARTBEAT = b":\n"
+_RETRY = b"retry: %d\n" % RETRY_MS
 _HEADERS = [
     (b"content-type", f"{MEDIA_TYPE}; charset=utf-8".encode()),
     (b"cache-control", b"no-store"),
@@ -77,10 +79,9 @@ def stream_route(domain: Domain, answers: Answers, tail: Tail) -> HTTPRouteHandl
             raise BadRequest(422, "invalid", f"there is no event type {', '.join(unknown)}")
         await tail.begin()
         after = await _beginning(request.headers.get("Last-Event-ID"), from_, answers)
-        until = caller_of(request).expires_at
-        return send_all(
-            Follower(answers.log, tail, answers.tokens, after, frozenset(type_ or known_types), until).chunks()
-        )
+        types, until = frozenset(type_ or known_types), caller_of(request).expires_at
+        follower = Follower(answers.log, tail, answers.tokens, after, types, until)
+        return send_all(follower.chunks(), answers.tokens.encode(after))
 
     return events
 
@@ -123,8 +124,7 @@ class Follower:
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """What to send, one message or several at a time; ends when the follower must come again."""
-        # The id is for a caller who loses the connection before the first event.
-        yield b"id: %b\nretry: %d\n\n" % (self._tokens.encode(self._after).encode(), RETRY_MS)
+        yield _RETRY
         silent_until = time.monotonic() + HEARTBEAT_S
         with self._tail.followed():
             while self._may_go_on():
@@ -174,11 +174,13 @@ class Follower:
         return b"".join(wanted)
 
 
-def send_all(chunks: AsyncGenerator[bytes]) -> ASGIApp:
+def send_all(chunks: AsyncGenerator[bytes], last_id: str) -> ASGIApp:
     """The chunks as an app of their own: a stream of the framework waits for ever for a caller who takes nothing."""
 
     async def app(_: AsgiScope, receive: Receive, send: Send) -> None:
-        sending = asyncio.get_running_loop().create_task(_send(chunks, send))
+        # For a caller who loses the connection before the first event.
+        headers = [*_HEADERS, (b"last-event-id", last_id.encode())]
+        sending = asyncio.get_running_loop().create_task(_send(chunks, headers, send))
         leaving = asyncio.get_running_loop().create_task(_left(receive))
         try:
             await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
@@ -191,9 +193,9 @@ def send_all(chunks: AsyncGenerator[bytes]) -> ASGIApp:
     return app
 
 
-async def _send(chunks: AsyncGenerator[bytes], send: Send) -> None:
+async def _send(chunks: AsyncGenerator[bytes], headers: Sequence[tuple[bytes, bytes]], send: Send) -> None:
     async with aclosing(chunks):
-        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         async for chunk in chunks:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})

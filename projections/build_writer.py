@@ -64,6 +64,10 @@ class BuildWriter:
                     "the same event there; it was restored from an older state, so the view must be built anew"
                 )
 
+    def meets_new_epoch(self, events: Sequence[LoggedEvent]) -> bool:
+        """Whether others wrote these than wrote the last ones, as always when a restored log grows again."""
+        return any(event.epoch != self.checkpoint[event.partition].epoch for event in events)
+
     async def put(self, events: Sequence[LoggedEvent]) -> bool:
         """Fold and write the events behind the checkpoint. Returns whether all of it is in the version now.
 

@@ -76,6 +76,8 @@ class Follower:
         while not views.orders.is_set():
             batch = await events.follow(writer.positions, limit=BATCH, categories=self._projection.categories)
             if batch:
+                if writer.meets_new_epoch(batch):
+                    await writer.refuse_other_log(events)
                 await writer.put(batch)
                 stood = stood and await views.stands(build, writer.positions)
             else:

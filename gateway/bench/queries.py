@@ -44,7 +44,8 @@ async def bench_queries(load: QueryLoad, say: Say) -> Report:
     """Ask a service of its own in a temporary directory."""
     async with temporary_service(say) as service:
         say(f"registering {load.customers} customers")
-        await register_customers(service, service.token, load.customers)
+        token = service.token
+        await register_customers(service, token, load.customers)
         async with _database(service) as (pool, reader):
             alone = await _without_http("raw: one row, a statement for each", _raw_points(pool, load), load, say)
             shared = await _without_http("one row, statements shared, no HTTP", _points(reader, load), load, say)
@@ -57,10 +58,9 @@ async def bench_queries(load: QueryLoad, say: Say) -> Report:
             await _over_http(service, "history of one customer", "/v1/customers/c{}/history", load, say),
             await _over_http(service, "one customer as of version 1", "/v1/customers/c{}?as_of_version=1", load, say),
         ]
-        requests = _requests(service, "/v1/customers/c{}", load)
     say("sending the same to a server that does nothing")
     async with bare_server() as url:
-        bare, _ = await closed_requests(url, requests, CALLERS, load.seconds)
+        bare, _ = await closed_requests(url, _requests(token, "/v1/customers/c{}", load), CALLERS, load.seconds)
     raw = Figure(f"the HTTP server alone, {CALLERS} connections", bare.per_s, bare.latencies)
     return Report("queries", asdict(load), [*figures, shared, alone, pages, found, raw])
 
@@ -69,8 +69,8 @@ async def _over_http(
     service: Running, what: str, path: str, load: QueryLoad, say: Say, raw: Figure | None = None, target: str = ""
 ) -> Figure:
     say(f"{what}, {CALLERS} connections")
-    await closed_requests(service.url, _requests(service, path, load), CALLERS, WARM_UP_S)
-    done, tally = await closed_requests(service.url, _requests(service, path, load), CALLERS, load.seconds)
+    await closed_requests(service.url, _requests(service.token, path, load), CALLERS, WARM_UP_S)
+    done, tally = await closed_requests(service.url, _requests(service.token, path, load), CALLERS, load.seconds)
     share = None if raw is None or raw.per_s is None else done.per_s / raw.per_s
     refused = {f"answered {status}": float(number) for status, number in tally.others.items()}
     return Figure(f"{what}, {CALLERS} connections", done.per_s, done.latencies, share, target, refused)
@@ -91,10 +91,10 @@ async def _database(service: Running) -> AsyncIterator[tuple[asyncpg.Pool, ViewR
     await reader.close()
 
 
-def _requests(service: Running, path: str, load: QueryLoad) -> Iterator[bytes]:
+def _requests(token: str, path: str, load: QueryLoad) -> Iterator[bytes]:
     for number in count():
         where = path.format(number * 7 % load.customers)
-        yield f"GET {where} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {service.token}\r\n\r\n".encode()
+        yield f"GET {where} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
 
 
 def _raw_points(pool: asyncpg.Pool, load: QueryLoad) -> Iterator[Work]:

@@ -76,6 +76,18 @@ async def test_follower_that_is_slower_than_the_tail_misses_nothing(
     assert subscriber.positions == await service.store.heads()
 
 
+async def test_who_loses_the_connection_before_the_first_event_can_go_on_where_he_began(service: Service) -> None:
+    await register(service, "before")
+    async with service.http.stream("GET", "/v1/events?from=now") as response:
+        began = response.headers["Last-Event-ID"]
+    await register(service, "between")
+
+    async with service.http.stream("GET", "/v1/events", headers={"Last-Event-ID": began}) as response:
+        message = await anext(messages(response))
+
+    assert message.data["actor_id"] == "between"
+
+
 async def test_only_events_of_the_type_that_is_wanted_are_sent(service: Service) -> None:
     await register(service, "a", "b", "c")
     await service.http.post("/v1/customers/b/rename", json={"name": "Bea"})

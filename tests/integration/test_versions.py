@@ -147,6 +147,20 @@ async def test_log_that_was_restored_and_has_grown_again_stops_its_views(
     assert await rows(reader) == AS_IT_WAS
 
 
+async def test_log_that_is_restored_and_grows_again_under_its_view_stops_it(
+    log: Log, running: Running, reader: ViewReader
+) -> None:
+    positions = await log.write(OPENED, DEPOSITED)
+    async with running() as view:
+        assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
+        await log.forget_last("ada")
+        await log.write(DEPOSITED, DEPOSITED)
+        status = await view.becomes("failed")
+
+    assert "restored from an older state" in (status.error or "")
+    assert await rows(reader) == AS_IT_WAS
+
+
 async def _build(log: Log, running: Running, reader: ViewReader) -> None:
     positions = await log.write(OPENED, DEPOSITED)
     async with running():
