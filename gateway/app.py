@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
-from litestar.types import ASGIApp
 
 from actors.domain.domain import Domain
 from actors.runtime.client import CommandSender
@@ -74,7 +73,7 @@ def create_app(
     limits: Limits | None = None,
     access_log: AccessLog | None = None,
     metrics: Metrics | None = None,
-) -> ASGIApp:
+) -> Door:
     """The gateway for a domain.
 
     Args:

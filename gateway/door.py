@@ -5,16 +5,17 @@ Plain ASGI around the framework, so that it costs little and also holds for what
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import chain
 from typing import Any
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from actors.errors import Overloaded
+from actors.errors import Overloaded, Unavailable
 from gateway.access_log import AccessLog
 from gateway.limits import Limits
 from gateway.metrics import Metrics
@@ -22,6 +23,9 @@ from gateway.problems import BadRequest, problem_of
 from gateway.request_id import request_id_from
 
 log = logging.getLogger(__name__)
+
+# Long enough for whoever is about to send a request on an old connection to be answered there.
+GRACE_S = 0.5
 
 _HEADERS = [
     # Instead of the name of the HTTP server.
@@ -53,14 +57,16 @@ class Door:
         self._access_log = access_log
         self._metrics = metrics
         self._waiting = 0
+        self._closing = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        passage = _Passage(scope, send)
-        if self._waiting >= self._limits.waiting:
-            await passage.refuse(Overloaded("too many requests are waiting"))
+        passage = _Passage(scope, send, last=lambda: self._closing)
+        refusal = self._refusal()
+        if refusal is not None:
+            await passage.refuse(refusal)
             self._note(scope, passage)
             return
         self._waiting += 1
@@ -73,6 +79,18 @@ class Door:
         finally:
             passage.release()
             self._note(scope, passage)
+
+    async def close(self) -> None:
+        """Take no more requests, and tell all callers so: each answer is the last one on its connection."""
+        self._closing = True
+        await asyncio.sleep(GRACE_S)
+
+    def _refusal(self) -> Exception | None:
+        if self._closing:
+            return Unavailable("this gateway is being stopped")
+        if self._waiting >= self._limits.waiting:
+            return Overloaded("too many requests are waiting")
+        return None
 
     def _answered(self) -> None:
         self._waiting -= 1
@@ -99,9 +117,10 @@ class Door:
 class _Passage:
     """One request on its way through the door."""
 
-    __slots__ = ("_scope", "_send", "began", "headers", "on_answer", "request_id", "status")
+    __slots__ = ("_last", "_scope", "_send", "began", "headers", "on_answer", "request_id", "status")
 
-    def __init__(self, scope: Any, send: Send) -> None:
+    def __init__(self, scope: Any, send: Send, *, last: Callable[[], bool]) -> None:
+        self._last = last
         self.headers = dict(scope["headers"])
         self.request_id = request_id_from(self.headers.get(b"request-id"))
         self.on_answer: Any = None
@@ -145,6 +164,8 @@ class _Passage:
             headers.append(_API_POLICY)
         if b"cache-control" not in names:
             headers.append(_NO_STORE)
+        if self._last() and b"connection" not in names:
+            headers.append((b"connection", b"close"))
         rate = self._scope["state"].get("rate")
         if rate is not None:
             headers += rate

@@ -99,7 +99,7 @@ class GatewayActor:
         transport = RayTransport()
         client = Client(transport)
         self._tail = Tail(self._log, lambda: client.tokens, SiloNews(settings.silos).wait)
-        app = create_app(
+        self._door = create_app(
             domain,
             client,
             self._reader,
@@ -114,7 +114,7 @@ class GatewayActor:
             metrics=self._metrics,
         )
         self._port = settings.port
-        self._server = HttpServer(app, settings.host, settings.port)
+        self._server = HttpServer(self._door, settings.host, settings.port)
         self._work = self._server.start()
         self._work.add_done_callback(end_process_with)
 
@@ -130,6 +130,7 @@ class GatewayActor:
         """Take no more requests, and let those that are under way end."""
         self._work.remove_done_callback(end_process_with)
         await self._tail.close()
+        await self._door.close()
         await self._server.stop()
         await self._reader.close()
         await self._log.close()

@@ -25,6 +25,7 @@ from gateway.access_log import AccessLog
 from gateway.app import create_app
 from gateway.auth import TOKEN_SCOPES
 from gateway.cluster import GatewayItem, SiloItem
+from gateway.door import Door
 from gateway.limits import Limits
 from gateway.local_key import LocalKey, local_verifier
 from gateway.log_reader import LogReader
@@ -51,6 +52,8 @@ class Service:
     tail: Tail
     access_log: AccessLog
     logged: BytesIO
+    door: Door
+    server: HttpServer
 
     @property
     def tokens(self) -> TokenCodec:
@@ -132,7 +135,7 @@ async def running_service(
         tail = Tail(log, lambda: client.tokens, partial(_news, silo))
         verifier, logged = local_verifier(key.public_pem), BytesIO()
         access_log = AccessLog(logged)
-        app = create_app(
+        door = create_app(
             domain,
             client,
             reader,
@@ -145,7 +148,7 @@ async def running_service(
             limits=limits,
             access_log=access_log,
         )
-        server = HttpServer(app, "127.0.0.1", port)
+        server = HttpServer(door, "127.0.0.1", port)
         server.start()
         stack.push_async_callback(server.stop)
         stack.push_async_callback(tail.close)
@@ -158,7 +161,7 @@ async def running_service(
         await stack.enter_async_context(http)
         while (await http.get("/readyz")).status_code != httpx.codes.OK:
             pass
-        yield Service(http, store, key, runners, tail, access_log, logged)
+        yield Service(http, store, key, runners, tail, access_log, logged, door, server)
 
 
 async def _opened(store: EventStore) -> EventStore:

@@ -1,0 +1,45 @@
+"""Row F4 of the fault matrix: the process of a gateway is killed under load, and the other one goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.client import GatewayClient
+from tests.acceptance import serving
+from tests.acceptance.serving import Served
+from tests.faults.renamers import renamers
+
+CALLERS = 24
+BACK_WITHIN_S = 20.0
+
+
+@pytest.fixture(scope="module")
+def served_by_two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service with two gateways on one port."""
+    service = serving.start(tmp_path_factory.mktemp("two") / "data", "--gateways", "2")
+    service.wait_until_ready()
+    yield service
+    if service.process.poll() is None:
+        assert service.stop() == 0
+
+
+async def test_f4_gateway_killed_under_load_while_the_other_goes_on(served_by_two: Served) -> None:
+    async with renamers([served_by_two.url], served_by_two.token, CALLERS) as acknowledged:
+        await acknowledged.more(300)
+        for _ in range(2):
+            victim = served_by_two.actors("Gateway")[0]
+            victim.kill()
+            victim.wait()
+            await acknowledged.more(300)
+            await gateways_answer(served_by_two, 2)
+        await acknowledged.more(300)
+
+
+async def gateways_answer(served: Served, number: int) -> None:
+    """Wait until so many gateways are at work."""
+    async with GatewayClient(served.url, served.token) as client, asyncio.timeout(BACK_WITHIN_S):
+        while len((await client.get("/v1/admin/gateways"))["items"]) < number:
+            pass
