@@ -77,9 +77,9 @@ class Builder:
             return
         holding = await self._open_views()
         try:
-            if model is not None:
-                await self._compare(events, holding, writer, model)
-                await self._catch_up(events, writer, model)
+            if model is not None and not await self._compare(events, holding, writer, model):
+                return
+            await self._catch_up(events, writer, model)
             async with Versions(holding.connection, self._projection).held(served) as place:
                 if await Bulk(writer, place, self.reporter).run(events):
                     await versions.serve(build)
@@ -97,8 +97,11 @@ class Builder:
         await writer.views.stands(writer.build, writer.positions)
         return there
 
-    async def _compare(self, events: EventStore, holding: ReadStore, writer: BuildWriter, model: Build) -> None:
+    async def _compare(self, events: EventStore, holding: ReadStore, writer: BuildWriter, model: Build) -> bool:
         """See that the new version has the rows of the served one, both at one position.
+
+        Returns:
+            Whether that could be seen; not when an order came in between.
 
         Raises:
             RowsDiffer: it has not.
@@ -115,11 +118,14 @@ class Builder:
         new, old = await versions.digests(writer.build, model)
         with unavailable("cannot compare the versions"):
             await snapshot.rollback()
-        if writer.positions == place and new != old:
+        if writer.positions != place:
+            return False
+        if new != old:
             raise RowsDiffer(
                 f"version {writer.build.version} has {_told(new)}, the served version {model.version} has "
                 f"{_told(old)} at the same position; accept it, or take it back"
             )
+        return True
 
     async def _stand_still(self, events: EventStore, views: ReadStore, build: Build | None, reason: str) -> None:
         log.critical("rebuild stopped", extra={"projection": self._projection.name, "reason": reason})

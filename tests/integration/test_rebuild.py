@@ -13,6 +13,7 @@ from projections.bulk import help_to_build
 from projections.errors import NotPossible
 from projections.read_store import ReadStore
 from projections.share import Share
+from projections.steering import Steering
 from projections.views import ViewReader
 from tests.account_domain import ACCOUNTS
 from tests.integration.running_views import PARTITIONS, Log, Running, balances, rows
@@ -66,6 +67,30 @@ async def test_rebuilt_view_that_differs_is_not_served_until_somebody_accepts_it
         assert (status.version, status.state) == (1, "rebuilding")
         assert meanwhile[0].balance == 99
         assert (await rows(reader))[0].balance == 1
+
+
+async def test_order_in_the_middle_of_a_rebuild_does_not_get_around_the_comparison(
+    log: Log, running: Running, reader: ViewReader, views_url: str
+) -> None:
+    connections = 0
+
+    async def open_views() -> ReadStore:
+        nonlocal connections
+        connections += 1
+        if connections == 3:  # the one that holds the served version
+            positions = await log.write(("a0", "Deposited", '{"amount": 5}'))
+            await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
+            await Steering(views_url, [ACCOUNTS]).order("accounts", "resume")
+        return await ReadStore.open(views_url)
+
+    await fill(log)
+    async with running(open_views=open_views) as view:
+        await view.becomes("running")
+        await execute(views_url, "UPDATE accounts_v1 SET balance = 99 WHERE id = 'a1'")
+        await view.order("rebuild")
+        status = await view.until(lambda status: status.version == 2 or bool(status.rebuild and status.rebuild.error))
+
+    assert status.version == 1
 
 
 async def test_rebuild_that_is_served_is_taken_back_without_going_back_in_the_log(
