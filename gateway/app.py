@@ -20,10 +20,10 @@ from gateway.command_status import command_status_routes
 from gateway.commands import command_routes
 from gateway.console_routes import console_routes
 from gateway.customer_routes import customer_order_routes, customer_routes
+from gateway.direct import DirectRoutes
 from gateway.docs_routes import docs_routes
 from gateway.door import Door
 from gateway.history_routes import history_routes
-from gateway.lane import Lane
 from gateway.limits import Limits
 from gateway.log_reader import LogReader
 from gateway.metrics import CountedSender, Metrics
@@ -108,7 +108,7 @@ def create_app(
         logging_config=None,
     )
     refuse_open_routes(app)
-    return Door(Lane(app, guard), limits, hosts, access_log or AccessLog(), metrics)
+    return Door(DirectRoutes(app, guard), limits, hosts, access_log or AccessLog(), metrics)
 
 
 def _query_routes(domain: Domain, answers: Answers) -> Sequence[HTTPRouteHandler]:

@@ -68,7 +68,7 @@ def _route(
     @post(
         f"/v1/{decider.collection}/{{actor_id:str}}/{name}",
         status_code=200,
-        opt={"scope": Scope.COMMANDS, "lane": True},
+        opt={"scope": Scope.COMMANDS, "direct": True},
         operation_class=CommandOperation,
         operation_id=f"{decider.category}-{name}",
         summary=f"{name} ({decider.category})",

@@ -61,7 +61,7 @@ class CustomerCounts(BaseModel):
 def customer_routes(answers: Answers) -> Sequence[HTTPRouteHandler]:
     """The routes that the view `customers` answers."""
 
-    @get("/v1/customers/{actor_id:str}", **_documented("customer", "one customer", 404, lane=True))
+    @get("/v1/customers/{actor_id:str}", **_documented("customer", "one customer", 404, direct=True))
     async def customer(
         request: Request[Any, Any, Any],
         actor_id: FromPath[str],
@@ -119,9 +119,9 @@ def _shown(row: CustomerRow) -> Customer:
     return Customer.model_construct(None, **{name: getattr(row, name) for name in Customer.model_fields})
 
 
-def _documented(operation_id: str, summary: str, *statuses: int, lane: bool = False) -> dict[str, Any]:
+def _documented(operation_id: str, summary: str, *statuses: int, direct: bool = False) -> dict[str, Any]:
     return {
-        "opt": {"scope": Scope.QUERIES, "lane": lane},
+        "opt": {"scope": Scope.QUERIES, "direct": direct},
         "operation_id": operation_id,
         "summary": summary,
         "tags": ["customers"],

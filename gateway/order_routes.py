@@ -33,7 +33,7 @@ def order_routes(answers: Answers) -> Sequence[HTTPRouteHandler]:
 
     @get(
         "/v1/orders/{actor_id:str}",
-        opt={"scope": Scope.QUERIES, "lane": True},
+        opt={"scope": Scope.QUERIES, "direct": True},
         operation_id="order",
         summary="one order",
         tags=["orders"],

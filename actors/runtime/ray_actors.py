@@ -28,8 +28,8 @@ from actors.runtime.own_home import Resident
 from actors.runtime.placement import OwnHomes, Placement
 from actors.runtime.reference import DEFAULT_TIMEOUT_S, ActorClient
 from actors.runtime.reply import reply_to
+from actors.runtime.sentinel import Sentinel
 from actors.runtime.silo import Silo
-from actors.runtime.watch import Watch
 from actors.runtime.wire import CommandEnvelope, Layout, SiloStatus
 from actors.store.postgres import PostgresEventStore
 
@@ -330,9 +330,9 @@ def start_silo(config: SiloConfig) -> ActorHandle[Any]:
 
 
 async def watch_silo(config: SiloConfig) -> None:
-    """Probe a silo until cancelled, and start it anew when it stands still; see `Watch`."""
+    """Probe a silo until cancelled, and start it anew when it stands still; see `Sentinel`."""
     transport = RayTransport()
-    await Watch(
+    await Sentinel(
         f"silo/{config.index}",
         lambda: transport.inspect(config.index),
         lambda: asyncio.to_thread(_replace_silo, config),

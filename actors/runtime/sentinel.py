@@ -36,7 +36,7 @@ class Patience:
     misses_at_start: int = 30
 
 
-class Watch:
+class Sentinel:
     """Probes one silo for ever, and replaces it when it stands still.
 
     Args:

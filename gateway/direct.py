@@ -1,8 +1,8 @@
 """Routes for which the framework is too slow: commands, and queries for one thing.
 
-Their handlers are ordinary ones, declared with `opt={"lane": True}`, and the framework could serve them as well. The
-lane calls them directly when nothing of the framework is needed: an address `/v1/{collection}/{id}[/{rest}]` without
-a query. What it costs is a dictionary look-up; `gateway/bench/http.py` measures what it saves.
+Their handlers are ordinary ones, declared with `opt={"direct": True}`, and the framework could serve them as well.
+Here they are called when nothing of the framework is needed: an address `/v1/{collection}/{id}[/{rest}]` without a
+query. What it costs is a dictionary look-up; `gateway/bench/http.py` measures what it saves.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Route(NamedTuple):
     template: str
 
 
-class Lane:
+class DirectRoutes:
     """An ASGI app that serves some routes of a framework's app by itself, and leaves the others to it."""
 
     def __init__(self, app: Litestar, guard: Guard) -> None:
@@ -38,7 +38,7 @@ class Lane:
             _place(method, route.path): _Route(handler, handler.fn, _parameter(route.path), route.path_format)
             for route in app.routes
             for handler in getattr(route, "route_handlers", [])
-            if handler.opt.get("lane")
+            if handler.opt.get("direct")
             for method in handler.http_methods
         }
 
@@ -81,7 +81,7 @@ def _place(method: str, path: str) -> Place:
     """Where `/v1/{collection}/{id}/{rest}` is kept. Raises `ValueError` for a route of another shape."""
     parts = path.split("/")
     if len(parts) not in (4, 5) or parts[1] != "v1" or not parts[3].startswith("{"):
-        raise ValueError(f"{path} cannot take the lane: it is not /v1/{{collection}}/{{id}} or one part longer")
+        raise ValueError(f"{path} cannot be direct: it is not /v1/{{collection}}/{{id}} or one part longer")
     return method, parts[2], parts[4] if len(parts) == 5 else ""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from actors.runtime.lane import Lost, NotSent
-from actors.runtime.watch import Patience, Watch
+from actors.runtime.sentinel import Patience, Sentinel
 
 QUICK = Patience(interval_s=0.0, timeout_s=0.01, misses=3, misses_at_start=5)
 ANSWERS, SILENT, ENDED, NOT_THERE = "answers", "silent", "ended", "not there"
@@ -33,7 +33,7 @@ async def replaced_after(*probes: str) -> Sequence[int]:
     async def replace() -> None:
         replaced.append(len(probes) - len(waiting))
 
-    watching = asyncio.create_task(Watch("silo/0", probe, replace, QUICK).run())
+    watching = asyncio.create_task(Sentinel("silo/0", probe, replace, QUICK).run())
     await seen_all.wait()
     watching.cancel()
     return replaced
