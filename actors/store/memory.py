@@ -41,6 +41,9 @@ class MemoryEventStore(EventStore):
     Args:
         partitions: how many.
         clock: gives `recorded_at`.
+
+    Attributes:
+        snapshots: by stream, whether or not the log bears them out.
     """
 
     def __init__(self, *, partitions: int = 16, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -50,7 +53,7 @@ class MemoryEventStore(EventStore):
         self._streams: dict[str, list[RecordedEvent]] = {}
         self._commands: dict[UUID, list[RecordedEvent]] = {}
         self._epochs = [0] * partitions
-        self._snapshots: dict[str, Snapshot] = {}
+        self.snapshots: dict[str, Snapshot] = {}
 
     @property
     @override
@@ -83,9 +86,9 @@ class MemoryEventStore(EventStore):
     @override
     async def write_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
         for snapshot in snapshots:
-            present = self._snapshots.get(snapshot.stream)
+            present = self.snapshots.get(snapshot.stream)
             if present is None or present.version <= snapshot.version:
-                self._snapshots[snapshot.stream] = snapshot
+                self.snapshots[snapshot.stream] = snapshot
 
     @override
     async def read_command(self, command_id: UUID) -> Sequence[RecordedEvent]:
@@ -160,7 +163,7 @@ class MemoryEventStore(EventStore):
 
     def _history(self, stream: str, schema: str) -> History:
         events = self._streams.get(stream, [])
-        snapshot = self._snapshots.get(stream)
+        snapshot = self.snapshots.get(stream)
         if snapshot is None or snapshot.schema != schema or not _fits(snapshot, events):
             return History(None, list(events))
         return History(snapshot, events[snapshot.version :])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -13,7 +13,7 @@ from actors.runtime.ray_actors import connect
 from actors.runtime.reference import ActorClient
 from gateway.bench.cpu import CpuTime
 from gateway.bench.crowd import write_crowd
-from gateway.bench.load import closed_loop
+from gateway.bench.load import Work, closed_loop
 from gateway.bench.raw_limit import raw_inserts_per_s
 from gateway.bench.report import Figure, Report
 from gateway.serve import Say, temporary_service
@@ -23,8 +23,6 @@ ALONE = 500
 RAW_ROWS = 100_000
 
 WRITE_SIDE = Domain(deciders=STANDARD.deciders)
-
-Work = Callable[[], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)

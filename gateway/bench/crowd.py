@@ -16,20 +16,23 @@ ROWS_PER_STATEMENT = 2_000
 _METADATA = '{"by":"bench","request_id":"","silo":"bench"}'
 
 
-async def write_crowd(events_url: str, partitions: int, customers: int, events_each: int) -> None:
-    """Append the histories of so many customers through the store, as a silo would, all first events first."""
+async def write_crowd(events_url: str, partitions: int, customers: int, events_each: int, name: str = "crowd") -> None:
+    """Append the histories of so many customers through the store, as a silo would, all first events first.
+
+    They are called `crowd-0`, `crowd-1` and so on, or by another `name`.
+    """
     store = await PostgresEventStore.open(events_url, partitions=partitions)
     session = await store.take_over("bench", range(partitions))
-    events = _events(partitions, customers, events_each)
+    events = _events(partitions, customers, events_each, name)
     while batch := list(islice(events, ROWS_PER_STATEMENT)):
         await session.append(batch)
     await store.close()
 
 
-def _events(partitions: int, customers: int, events_each: int) -> Iterator[NewEvent]:
+def _events(partitions: int, customers: int, events_each: int, name: str) -> Iterator[NewEvent]:
     for version in range(1, events_each + 1):
         for number in range(customers):
-            stream = stream_name(CUSTOMER.category, f"crowd-{number}")
+            stream = stream_name(CUSTOMER.category, f"{name}-{number}")
             yield _event(partition_of(stream, partitions), stream, version, number)
 
 

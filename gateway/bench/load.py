@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from gateway.bench.report import Latencies
 
+Work = Callable[[], Awaitable[object]]
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -23,7 +25,7 @@ class Load:
         return self.done / self.elapsed_s
 
 
-async def closed_loop(work: Iterable[Callable[[], Awaitable[object]]], concurrency: int) -> Load:
+async def closed_loop(work: Iterable[Work], concurrency: int) -> Load:
     """Do all of `work`, at least one piece, so many at a time; each ends before its caller takes the next."""
     pieces = iter(work)
     durations: list[float] = []

@@ -31,6 +31,23 @@ class Switch(StrEnum):
     OFF = "off"
 
 
+@commands.command()
+def activations(
+    customers: Annotated[int, typer.Option(min=4_000, help="Customers that wake together.")] = 100_000,
+    long: Annotated[int, typer.Option(min=1, help="Customers with a long history, which wake one at a time.")] = 100,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each of them does.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """How long an actor takes to wake up, how many can in a second, and what an idle one costs.
+
+    Example:
+      rayleans bench activations --json
+    """
+    from gateway.bench.activations import ActivationLoad, bench_activations
+
+    _show(bench_activations(ActivationLoad(customers=customers, long=long, rounds=rounds), messages.print), as_json)
+
+
 @commands.command(name="commands")
 def commands_(
     customers: Annotated[int, typer.Option(min=1, help="Customers that the commands go to in turn.")] = 10_000,

@@ -15,10 +15,11 @@ from msgspec import structs
 
 from actors.domain.decider import AnyDecider
 from actors.runtime.silo import Silo, SiloLimits
-from actors.runtime.wire import CommandEnvelope, Done, Failed, Outcome, decode_outcomes, encode
-from actors.store.event_store import History, Snapshot, StoreUnavailable
+from actors.runtime.wire import CommandEnvelope, Done, Outcome, decode_outcomes, encode
+from actors.store.event_store import History, NewEvent, Snapshot, StoreUnavailable
 from actors.store.memory import MemoryEventStore
 from tests.account import ACCOUNT, Account
+from tests.faults.faulty_store import FaultySession, Plan, planned
 from tests.in_process import command, running_silos
 
 OWNER = '{"owner": "Ada"}'
@@ -91,15 +92,30 @@ async def test_actor_that_is_never_at_rest_has_snapshots_too(store: MemoryEventS
         await check_against_the_log(store, snapshot or await until_kept(store, 10))
 
 
-async def test_state_that_the_log_refused_is_never_kept(store: MemoryEventStore) -> None:
-    async with running_silos(store, [ACCOUNT], limits=SiloLimits(snapshot_every=2)) as (silo,):
-        await send(silo, command("open", OWNER))
-        refused, _ = await send(silo, command("weigh", '{"weight": 1e999}'), command("deposit", DEPOSIT))
-        assert isinstance(refused, Failed)
+class Gate(Plan):
+    """Appends wait until it is open."""
 
-        snapshot = await until_kept(store, 2)
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.reached = asyncio.Event()
 
-    await check_against_the_log(store, snapshot)
+    async def before_append(self, session: FaultySession, events: Sequence[NewEvent]) -> None:
+        self.reached.set()
+        await self.open.wait()
+
+
+async def test_state_is_not_kept_before_the_log_has_it(store: MemoryEventStore) -> None:
+    gate = Gate()
+    async with running_silos(planned(gate)(store), [ACCOUNT], limits=SiloLimits(snapshot_every=1)) as (silo,):
+        answers = asyncio.create_task(send(silo, command("open", OWNER)))
+        await gate.reached.wait()
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert store.snapshots == {}
+
+        gate.open.set()
+        await answers
+        await check_against_the_log(store, await until_kept(store, 1))
 
 
 async def test_actor_that_goes_to_sleep_is_kept_when_that_is_worth_it(store: MemoryEventStore) -> None:
@@ -161,14 +177,14 @@ async def test_long_stream_without_a_snapshot_gets_one_when_it_is_read(store: Me
 async def test_retry_of_a_command_that_a_snapshot_covers_gets_the_original_reply(
     store: MemoryEventStore, later: int
 ) -> None:
-    """It knows the command, or has forgotten it."""
+    """It knows the command, or has forgotten it and would now refuse it."""
     withdraw = command("withdraw", '{"amount": 5}')
     async with running_silos(store, [ACCOUNT]) as (silo,):
         await send(silo, command("open", OWNER), command("deposit", '{"amount": 5}'))
         (first,) = await send(silo, withdraw)
         assert isinstance(first, Done)
         await send(silo, *(command("deposit", DEPOSIT) for _ in range(later)))
-    await seed(store, 3 + later, ACCOUNT.state_schema, f'{{"owner": "Ada", "balance": {later}}}')
+    await seed(store, 3 + later, ACCOUNT.state_schema, '{"owner": "Ada", "balance": 0}')
     async with running_silos(store, [ACCOUNT]) as (silo,):
         (again,) = await send(silo, withdraw)
 

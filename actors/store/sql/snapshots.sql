@@ -1,17 +1,15 @@
 -- name: read_histories
 -- For each wanted stream its snapshot, as a row without a position, and the events behind it in their order.
--- Two kinds of rows, so that the state travels once and not with each event.
+-- Two kinds of rows, so that the state travels once and not with each event. LIMIT keeps the lookups one by one.
 WITH wanted AS MATERIALIZED (
     SELECT wanted.stream, coalesce(kept.version, 0) AS version, state, command_ids
     FROM unnest($1::text[], $2::text[]) AS wanted (stream, schema)
     LEFT JOIN LATERAL (
-        SELECT version, state, command_ids FROM snapshots
-        WHERE snapshots.stream = wanted.stream AND snapshots.schema = wanted.schema
-          AND command_ids[cardinality(command_ids)] = (
-              SELECT command_id FROM events
-              WHERE events.stream = snapshots.stream AND events.version = snapshots.version
-          )
-    ) AS kept ON true
+        SELECT snapshots.version, state, command_ids,
+               (SELECT command_id FROM events WHERE events.stream = snapshots.stream
+                                                AND events.version = snapshots.version) AS command_id
+        FROM snapshots WHERE snapshots.stream = wanted.stream AND snapshots.schema = wanted.schema LIMIT 1
+    ) AS kept ON kept.command_id = command_ids[cardinality(command_ids)]
 )
 SELECT NULL::integer AS partition, NULL::bigint AS position, stream, version, NULL::text AS type, state AS data,
        NULL::json AS metadata, NULL::uuid AS command_id, NULL::integer AS ordinal, NULL::json AS command,
