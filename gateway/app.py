@@ -30,6 +30,7 @@ from gateway.metrics import CountedSender, Metrics
 from gateway.metrics_routes import Scrape, metrics_route
 from gateway.openapi import describe
 from gateway.operations import operation_routes
+from gateway.operator_log import OperatorLog, operator_log_route
 from gateway.order_routes import order_routes, sales_routes
 from gateway.problems import answer
 from gateway.projection_routes import projection_routes
@@ -96,7 +97,8 @@ def create_app(
         *operation_routes(sender, reader),
         *cluster_routes(cluster),
         metrics_route(scrape),
-        *projection_routes(steering),
+        *projection_routes(steering, OperatorLog(sender)),
+        operator_log_route(answers),
     ]
     app = Litestar(
         route_handlers=[*routes, *docs_routes(describe(domain, routes)), *console_routes(codes, limits)],

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from litestar import get, post
+from litestar import Request, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, PathParameter, QueryParameter
 
 from gateway.auth import Scope
+from gateway.operator_log import OperatorLog
 from gateway.replies import problems
 from projections.parking import Decided, ParkedEvent
 from projections.status import ProjectionStatus
@@ -45,7 +46,7 @@ class ParkedList(msgspec.Struct):
     items: list[ParkedEvent]
 
 
-def projection_routes(steering: Steering) -> Sequence[HTTPRouteHandler]:
+def projection_routes(steering: Steering, operators: OperatorLog) -> Sequence[HTTPRouteHandler]:
     """`/v1/admin/projections` and below."""
 
     @get("/v1/admin/projections", **_documented("projections", "what projections do"))
@@ -64,26 +65,30 @@ def projection_routes(steering: Steering) -> Sequence[HTTPRouteHandler]:
         projections,
         projection,
         parked,
-        *(_order_route(steering, order) for order in _ORDERS),
-        *(_decision_route(steering, decision) for decision in _DECISIONS),
+        *(_order_route(steering, operators, order) for order in _ORDERS),
+        *(_decision_route(steering, operators, decision) for decision in _DECISIONS),
     ]
 
 
-def _order_route(steering: Steering, order: Order) -> HTTPRouteHandler:
+def _order_route(steering: Steering, operators: OperatorLog, order: Order) -> HTTPRouteHandler:
     @post(
         f"/v1/admin/projections/{{name:str}}/{order}", status_code=200, **_documented(order, _ORDERS[order], 404, 409)
     )
-    async def do(name: FromPath[str]) -> ProjectionStatus:
+    async def do(request: Request[Any, Any, Any], name: FromPath[str]) -> ProjectionStatus:
+        await steering.status(name)
+        await operators.note(request, order, f"projection/{name}")
         return await steering.order(name, order)
 
     return do
 
 
-def _decision_route(steering: Steering, decision: Decision) -> HTTPRouteHandler:
+def _decision_route(steering: Steering, operators: OperatorLog, decision: Decision) -> HTTPRouteHandler:
     path = f"/v1/admin/projections/{{name:str}}/parked/{{parked_id:int}}/{decision}"
 
     @post(path, status_code=200, **_documented(f"{decision}-event", _DECISIONS[decision], 404, 409))
-    async def decide(name: FromPath[str], parked_id: ParkedId) -> Decided:
+    async def decide(request: Request[Any, Any, Any], name: FromPath[str], parked_id: ParkedId) -> Decided:
+        await steering.status(name)
+        await operators.note(request, decision, f"projection/{name}/{parked_id}")
         return await steering.decide(name, parked_id, decision)
 
     return decide

@@ -10,6 +10,7 @@ from typing import Protocol
 from pydantic.errors import PydanticUserError
 
 from actors.domain.decider import AnyDecider
+from actors.domain.operator_log import OPERATOR_LOG
 
 RESERVED_CATEGORIES = ("gateway", "projection", "silo")
 
@@ -39,7 +40,7 @@ class Domain:
 
     def __post_init__(self) -> None:
         for what, names in (
-            ("category", [decider.category for decider in self.deciders]),
+            ("category", [decider.category for decider in self.all_deciders]),
             ("collection", [decider.collection for decider in self.deciders]),
             ("projection", [projection.name for projection in self.projections]),
         ):
@@ -54,8 +55,13 @@ class Domain:
             except PydanticUserError as exc:
                 raise DomainError(f"states or events of {decider.category!r} cannot be written as JSON: {exc}") from exc
 
+    @property
+    def all_deciders(self) -> Sequence[AnyDecider]:
+        """What silos hold: the deciders of the domain, and one that every domain has and that is not for users."""
+        return [*self.deciders, OPERATOR_LOG]
+
     def decider(self, category: str) -> AnyDecider | None:
-        """The decider of a category, or None."""
+        """The decider of a category of the domain, or None."""
         return next((decider for decider in self.deciders if decider.category == category), None)
 
 

@@ -79,7 +79,7 @@ class SiloActor:
         self._silo = Silo(
             settings.index,
             settings.silos,
-            load_domain(settings.domain).deciders,
+            load_domain(settings.domain).all_deciders,
             partial(PostgresEventStore.open, settings.events_url, partitions=settings.partitions),
             own_homes=_own_homes(settings),
         )

@@ -71,7 +71,7 @@ def _show(findings: list[dict[str, Any]]) -> None:
 
 
 async def _audit(settings: Settings, decisions: bool) -> LogAudit:
-    deciders = load_domain(settings.domain).deciders
+    deciders = load_domain(settings.domain).all_deciders
     columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     async with _scan(settings) as scan:
         with Progress(*columns, console=messages, disable=not messages.is_terminal) as progress:

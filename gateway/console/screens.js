@@ -6,6 +6,7 @@ import { commandStatus } from "./screens/command_status.js";
 import { customer } from "./screens/customer.js";
 import { customers } from "./screens/customers.js";
 import { events } from "./screens/events.js";
+import { operations } from "./screens/operations.js";
 import { order } from "./screens/order.js";
 import { orders } from "./screens/orders.js";
 import { overview } from "./screens/overview.js";
@@ -32,6 +33,7 @@ export const ROUTES = [
   ["/console/projections", projections],
   ["/console/projections/:name", projection],
   ["/console/silos", silos],
+  ["/console/operations", operations],
 ];
 
 /** In the navigation; `needs` is the route without which there is nothing to show. */
@@ -46,4 +48,5 @@ export const SCREENS = [
   { name: "Find a command", address: "/console/commands" },
   { name: "Projections", address: "/console/projections" },
   { name: "Silos", address: "/console/silos" },
+  { name: "Operations", address: "/console/operations" },
 ];

@@ -121,7 +121,7 @@ async def running_service(
     """A service that works until the block ends, on a new log unless one is given."""
     async with AsyncExitStack() as stack:
         store = store or MemoryEventStore(partitions=4)
-        (silo,) = await stack.enter_async_context(running_silos(store, domain.deciders))
+        (silo,) = await stack.enter_async_context(running_silos(store, domain.all_deciders))
         client = Client(LocalTransport([silo]))
         await client.start()
         runners = [

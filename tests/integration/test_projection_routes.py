@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +124,32 @@ async def test_command_line_shows_and_steers_projections(service: Service, tmp_p
     assert (paused[0], json.loads(paused[1])["state"]) == (0, "paused")
     assert (parked[0], json.loads(parked[1])) == (0, {"items": []})
     assert unknown[0] == 3
+
+
+async def test_what_operators_ask_for_stands_in_the_log_under_their_name(service: Service) -> None:
+    await becomes(service, state="running")
+    token = service.key.mint("olga", ["admin"], timedelta(minutes=5))
+    for path, status in (("customers/pause", 200), ("customers/resume", 200), ("nothing/pause", 404)):
+        reply = await service.http.post(f"{ADMIN}/{path}", headers={"Authorization": f"Bearer {token}"})
+        assert reply.status_code == status, reply.text
+
+    first = (await service.http.get("/v1/admin/operations?limit=1")).json()
+    rest = (await service.http.get(f"/v1/admin/operations?after_version={first['next_after_version']}")).json()
+
+    noted = [(each["type"], each["by"], each["data"]) for each in (*first["items"], *rest["items"])]
+    assert noted == [
+        ("ActionRequested", "olga", {"action": "pause", "target": "projection/customers"}),
+        ("ActionRequested", "olga", {"action": "resume", "target": "projection/customers"}),
+    ]
+    assert rest["next_after_version"] is None
+    await becomes(service, state="running", lag={"events": 0, "seconds": 0.0})
+
+
+async def test_nobody_else_writes_into_the_log_of_operators(service: Service) -> None:
+    note = {"action": "rebuild", "target": "projection/customers"}
+    line = json.dumps({"actor": "operator", "id": "service", "command": "note", "data": note})
+    batch = await service.http.post("/v1/commands", content=line, headers={"Content-Type": "application/x-ndjson"})
+
+    assert json.loads(batch.text)["status"] == 422
+    assert (await service.http.post("/v1/operator/service/note", json=note)).status_code == 404
+    assert (await service.http.get("/v1/admin/operations")).json()["items"] == []

@@ -36,6 +36,8 @@ def test_parts_of_a_domain_have_names_of_their_own() -> None:
         Domain([ACCOUNT, replace(ACCOUNT, collection="others")])
     with pytest.raises(DomainError, match="projection: accounts"):
         Domain([ACCOUNT], [ACCOUNTS, ACCOUNTS])
+    with pytest.raises(DomainError, match="category: operator"):
+        Domain([replace(ACCOUNT, category="operator")])
 
 
 def test_only_projections_can_be_projected() -> None:

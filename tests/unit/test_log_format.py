@@ -14,7 +14,7 @@ from tests.account import ACCOUNT
 
 GOLDEN = Path(__file__).parent / "golden"
 
-DECIDERS = [*STANDARD.deciders, ACCOUNT]
+DECIDERS = [*STANDARD.deciders, ACCOUNT, OPERATOR_LOG]
 EVENTS = [pytest.param(decider, name, id=name) for decider in DECIDERS for name in decider.event_types]
 OLD_EVENTS = [pytest.param(decider, name, id=name) for decider in DECIDERS for name in decider.upcasts]
 

@@ -88,7 +88,7 @@ class Steering {
         ["Parked events", "parked" in status ? count(status.parked) : undefined],
         ["Can be taken back", "kept" in status ? (status.kept === null ? "nothing" : `version ${status.kept}`) : undefined],
       ]),
-      h("div", { class: "buttons" }, this.orders(status).map((order) => this.button(order, ORDERS[order], `/${order}`, this.name))),
+      h("div", { class: "buttons" }, this.orders(status).map((order) => this.button(order, ORDERS[order], `/${order}`, order === "resume" ? null : this.name))),
     );
   }
 

@@ -31,8 +31,10 @@ SCREENS = [
     ("/console/send?collection=orders", "customer_id"),
     ("/console/commands", "Idempotency-Key"),
     ("/console/events", ""),
-    ("/console/projections", ""),
-    ("/console/silos", ""),
+    ("/console/projections", "customer_orders"),
+    ("/console/projections/customers", "Checkpoint"),
+    ("/console/silos", "silo/0"),
+    ("/console/operations", ""),
 ]
 
 
@@ -99,7 +101,7 @@ def test_customers_are_found_sorted_and_turned_over_by_keyboard(visit: Visit) ->
     page.keyboard.press("/")
     page.keyboard.type("lis")
     expect(page.locator("tbody tr")).to_have_count(10)
-    assert page.url.endswith("?search=lis")
+    expect(page).to_have_url(re.compile(r"\?search=lis$"))
 
     page.get_by_role("button", name="Registered").press("Enter")
     expect(page.get_by_role("columnheader", name="Registered")).to_have_attribute("aria-sort", "ascending")
@@ -126,7 +128,7 @@ def test_history_of_a_customer_is_walked_back_and_forth(visit: Visit) -> None:
     expect(past).to_contain_text("Ada Lovelace 0")
     page.get_by_role("button", name="one version forward").click()
     expect(past.locator(".changed", has_text="name")).to_contain_text("Ada King")
-    assert page.url.endswith("?version=2")
+    expect(page).to_have_url(re.compile(r"\?version=2$"))
 
     page.locator("summary", has_text="CustomerDeactivated").click()
     changed = page.locator("li", has_text="CustomerDeactivated").locator("tr", has_text="status")
@@ -186,6 +188,29 @@ def test_screen_tells_how_old_its_data_are_and_stands_still_when_told(visit: Vis
     expect(page.get_by_label("command line", exact=True)).to_contain_text("rayleans customer show shop-1")
 
 
+def test_projection_is_paused_when_its_name_was_typed_and_the_log_says_by_whom(visit: Visit) -> None:
+    visit.sign_in("/console/projections/sales")
+    page = visit.page
+    now = page.locator("section").filter(has=page.get_by_role("heading", name="Now", exact=True))
+    now.get_by_role("button", name="Pause").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("To go on").fill("sale")
+    expect(dialog.get_by_role("button", name="Pause")).to_be_disabled()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(now).to_contain_text("running")
+
+    now.get_by_role("button", name="Pause").click()
+    dialog.get_by_label("To go on").fill("sales")
+    page.keyboard.press("Enter")
+    expect(now).to_contain_text("paused")
+    now.get_by_role("button", name="Resume").click()
+    expect(now).to_contain_text("running")
+
+    visit.open("/console/operations")
+    expect(page.locator("tbody tr").nth(1)).to_contain_text(re.compile("operator.*pause.*projection/sales", re.DOTALL))
+
+
 def test_reader_without_other_scopes_is_told_so(browser: Browser, shop: Served) -> None:
     token = LocalKey.load(shop.data).mint("bob", ["queries:read"], timedelta(minutes=5))
     with visiting(browser, shop, viewport={"width": 390, "height": 844}) as visit:
@@ -204,7 +229,7 @@ def test_picture_in_the_readme(browser: Browser, shop: Served, tmp_path: Path) -
         visit.sign_in("/console/customers/shop-0")
         visit.page.get_by_role("slider").press("Home")
         visit.page.get_by_role("slider").press("ArrowRight")
-        expect(visit.page.locator(".changed")).to_contain_text("Ada King")
+        expect(visit.page.locator(".changed", has_text="Ada King")).to_be_visible()
         picture = PICTURE if os.environ.get("RAYLEANS_PICTURE") else tmp_path / PICTURE.name
         visit.page.screenshot(path=picture)
 
