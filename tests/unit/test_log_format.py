@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from actors.domain.decider import AnyDecider
+from actors.domain.operator_log import OPERATOR_LOG
 from projections.standard import STANDARD
 from tests.account import ACCOUNT
 
