@@ -65,8 +65,12 @@ async def test_silo_killed_every_two_seconds_for_a_minute(served: Served, record
         assert not check_recovery(customers.history, fault, within_s=BACK_AFTER_KILL_S, overlapping=10)
 
 
-@pytest.mark.parametrize("pause_s", [8.0, pytest.param(30.0, marks=pytest.mark.long)])
-async def test_silo_paused(served: Served, pause_s: float, record_property: Record) -> None:
+@pytest.mark.parametrize(
+    ("pause_s", "within_s"),
+    # On a machine that does many other things the start of a process alone can take ten seconds.
+    [(8.0, 30.0), pytest.param(30.0, BACK_AFTER_PAUSE_S, marks=pytest.mark.long)],
+)
+async def test_silo_paused(served: Served, pause_s: float, within_s: float, record_property: Record) -> None:
     """A new owner works meanwhile; the old one writes and answers nothing more, and ends."""
     async with customers_of(served) as customers, customers.load():
         await customers.history.more(200)
@@ -83,7 +87,7 @@ async def test_silo_paused(served: Served, pause_s: float, record_property: Reco
         assert (await gone)[0] == [paused]
     record_property("acknowledged", customers.history.acknowledged)
     record_property("back after, s", round(back_after, 1))
-    assert back_after < BACK_AFTER_PAUSE_S
+    assert back_after < within_s
     assert customers.history.overlapping(fault) > 100
 
 
