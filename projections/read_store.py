@@ -21,6 +21,13 @@ from projections.errors import LostRace, PoisonEvent, RowRefused, ViewsUnavailab
 from projections.folding import Aside, Folded, Step
 
 CONNECT_TIMEOUT_S = 5.0
+_SESSION_SETTINGS = {
+    "application_name": "rayleans projection",
+    "lock_timeout": "10s",
+    # A crash of the server may take back the last moments of a view: rows and checkpoint together, so that they are
+    # folded again from the log, which is durable. Whoever has seen them has a token, and waits.
+    "synchronous_commit": "off",
+}
 STATEMENT_TIMEOUT_S = 60.0
 ORDERS_CHANNEL = "rayleans_projections"
 # From so many rows on, one COPY is less work than one INSERT, although it is a round trip more.
@@ -77,7 +84,7 @@ class ReadStore:
                 url,
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=STATEMENT_TIMEOUT_S,
-                server_settings={"application_name": "rayleans projection", "lock_timeout": "10s"},
+                server_settings=_SESSION_SETTINGS,
             )
         store = cls(connection)
         try:
