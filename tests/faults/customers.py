@@ -111,5 +111,5 @@ async def customers_of(served: Served) -> AsyncIterator[Customers]:
         customers = Customers(served, http, History(), f"c{uuid4().hex[:8]}-")
         yield customers
     async with scan_log(EmbeddedPostgres(served.data).url("events")) as log:
-        problems = await check(customers.history, log, STANDARD.deciders)
+        problems = await check(customers.history, log, STANDARD.all_deciders)
     assert not problems, "\n".join(problems[:20])

@@ -28,10 +28,21 @@ async def operations(service: Service) -> list[tuple[str, str, dict[str, Any]]]:
     """Method, an address and the description of every route."""
     document = (await service.http.get("/openapi.json")).json()
     return [
-        (method.upper(), re.sub(r"\{\w+\}", "x", path), operation)
+        (method.upper(), _address(path, operation), operation)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
+
+
+def _address(path: str, operation: dict[str, Any]) -> str:
+    """With values that the route accepts, so that it is this route that answers."""
+    for parameter in operation.get("parameters", []):
+        schema = parameter["schema"]
+        value = "1" if schema.get("type") == "integer" else "x"
+        if schema.get("format") == "uuid":
+            value = "01a20fba-5f93-763a-8e5c-0c180b64a48a"
+        path = path.replace(f"{{{parameter['name']}}}", value)
+    return path
 
 
 def bearer(service: Service, *scopes: str, **lifetime: float) -> dict[str, str]:
