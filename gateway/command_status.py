@@ -87,7 +87,10 @@ def command_status_routes(domain: Domain, answers: Answers) -> Sequence[HTTPRout
     async def by_id(request: Request[Any, Any, Any], command_id: FromPath[UUID]) -> Response[DoneCommandReply]:
         return await look_up(request, command_id)
 
-    @get("/v1/commands", **_documented("command-status-by-key", "what happened to a command, by its Idempotency-Key"))
+    @get(
+        "/v1/commands/by-key",
+        **_documented("command-status-by-key", "what happened to a command, by its Idempotency-Key"),
+    )
     async def by_key(
         request: Request[Any, Any, Any],
         key: Annotated[str, QueryParameter(max_length=300, description="The Idempotency-Key that it was sent with.")],

@@ -95,7 +95,7 @@ async def test_command_is_found_by_its_id_and_by_its_key(service: Service) -> No
     command_id = receipt.json()["command_id"]
 
     by_id = await service.http.get(f"/v1/commands/{command_id}")
-    by_key = await service.http.get("/v1/commands?key=k1")
+    by_key = await service.http.get("/v1/commands/by-key?key=k1")
 
     found = by_id.json()
     assert by_key.json() == found
@@ -110,7 +110,7 @@ async def test_command_that_left_nothing_is_not_found(service: Service) -> None:
     refused = await service.http.post("/v1/customers/nobody/reactivate", headers={"Idempotency-Key": "k2"})
     assert refused.status_code == 404
 
-    for path in ("/v1/commands?key=k2", "/v1/commands/0192f0c1-2f3e-7abc-8def-0123456789ab"):
+    for path in ("/v1/commands/by-key?key=k2", "/v1/commands/0192f0c1-2f3e-7abc-8def-0123456789ab"):
         reply = await service.http.get(path)
         assert (reply.status_code, reply.json()["code"]) == (404, "command-not-found")
 
@@ -119,5 +119,5 @@ async def test_key_of_somebody_else_is_another_key(service: Service) -> None:
     body = {"name": "Alice", "email": "alice@example.com"}
     await service.http.post("/v1/customers/alice/register", json=body, headers={"Idempotency-Key": "k1"})
 
-    assert (await service.http.get("/v1/commands?key=k1&by=bob")).status_code == 200
-    assert (await service.http.get("/v1/commands?key=k1&by=eve")).status_code == 404
+    assert (await service.http.get("/v1/commands/by-key?key=k1&by=bob")).status_code == 200
+    assert (await service.http.get("/v1/commands/by-key?key=k1&by=eve")).status_code == 404

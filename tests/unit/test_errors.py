@@ -34,7 +34,8 @@ def test_error_survives_pickling(error: errors.ActorsError) -> None:
 
 
 def test_every_error_is_tried() -> None:
-    assert {type(error) for error in ALL} == set(errors.ActorsError.__subclasses__())
+    of_the_write_side = {each for each in errors.ActorsError.__subclasses__() if each.__module__ == errors.__name__}
+    assert {type(error) for error in ALL} == of_the_write_side
 
 
 def test_errors_of_the_read_side_survive_pickling() -> None:

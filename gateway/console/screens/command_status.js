@@ -51,7 +51,7 @@ function input(id, value) {
 }
 
 async function look(screen, { id, key, by }, answer) {
-  const path = id ? pathOf("v1", "commands", id) : `/v1/commands?${new URLSearchParams({ key, by })}`;
+  const path = id ? pathOf("v1", "commands", id) : `/v1/commands/by-key?${new URLSearchParams({ key, by })}`;
   screen.commandLine = curl("GET", path);
   try {
     const found = await ask(path, { signal: screen.signal });
