@@ -33,6 +33,17 @@ class Turn(NamedTuple):
     ask_log: bool = False
 
 
+class Way(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Who sent a command and which way it came, as the metadata of its events; what is not known is left out."""
+
+    by: str
+    request_id: str
+    silo: str
+    client: str = ""
+    traceparent: str = ""
+    received_at: float = 0.0
+
+
 def take_turn(activation: Activation[Any], envelope: CommandEnvelope, silo: str) -> Turn:
     """Decide `envelope` in the state of `activation`, and move that state on.
 
@@ -135,7 +146,8 @@ def _already_true(activation: Activation[Any]) -> Done:
 def _new_events(
     activation: Activation[Any], envelope: CommandEnvelope, command: Command, events: Sequence[Event], silo: str
 ) -> list[NewEvent]:
-    metadata = _metadata(envelope, silo)
+    way = Way(envelope.by, envelope.request_id, silo, envelope.client, envelope.traceparent, envelope.received_at)
+    metadata = _json.encode(way).decode()
     text = text_of(envelope.command, command)
     return [
         NewEvent(
@@ -151,10 +163,3 @@ def _new_events(
         )
         for ordinal, event in enumerate(events)
     ]
-
-
-def _metadata(envelope: CommandEnvelope, silo: str) -> str:
-    """Who sent a command and which way it came; what is not known of that is left out."""
-    way = {"client": envelope.client, "traceparent": envelope.traceparent, "received_at": envelope.received_at}
-    known = {name: value for name, value in way.items() if value}
-    return _json.encode({"by": envelope.by, "request_id": envelope.request_id, "silo": silo, **known}).decode()
