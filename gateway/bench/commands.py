@@ -33,6 +33,7 @@ class CommandLoad:
         commands: after the customers are registered.
         concurrency: commands under way at once.
         placement: where the customers live.
+        silos: how many processes hold them.
         crowd, crowd_events: other customers that are in the log before, and how many events each has.
     """
 
@@ -43,6 +44,7 @@ class CommandLoad:
     crowd: int = 0
     crowd_events: int = 10
     placement: Placement = Placement.SHARED
+    silos: int = 1
 
 
 async def bench_commands(load: CommandLoad, say: Say) -> Report:
@@ -55,7 +57,7 @@ async def bench_commands(load: CommandLoad, say: Say) -> Report:
 
     filling = fill_log if load.crowd else None
     async with (
-        temporary_service(say, domain=domain, placement=load.placement, fill_log=filling) as service,
+        temporary_service(say, domain=domain, silos=load.silos, placement=load.placement, fill_log=filling) as service,
         connect(by="bench") as client,
     ):
         say(f"registering {load.customers} customers")

@@ -57,6 +57,7 @@ def commands_(
     crowd: Annotated[int, typer.Option(min=0, help="Other customers that are in the log before.")] = 0,
     crowd_events: Annotated[int, typer.Option(min=1, help="Events of each of them.")] = 10,
     placement: Annotated[Placement, typer.Option(help="Where the customers live.")] = Placement.SHARED,
+    silos: Annotated[int, typer.Option(min=1, help="Processes that hold them.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Durable commands a second through Python references, and how long one takes.
@@ -72,7 +73,7 @@ def commands_(
     """
     from gateway.bench.commands import CommandLoad, bench_commands
 
-    load = CommandLoad(customers, count, concurrency, projections is Switch.ON, crowd, crowd_events, placement)
+    load = CommandLoad(customers, count, concurrency, projections is Switch.ON, crowd, crowd_events, placement, silos)
     _show(bench_commands(load, messages.print), as_json)
 
 
