@@ -38,7 +38,7 @@ SCREENS = [
 ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_every_screen_shows_its_data_and_keeps_nobody_out(browser: Browser, shop: Served, scheme: str) -> None:
     with visiting(browser, shop, color_scheme=scheme) as visit:
         visit.sign_in()
