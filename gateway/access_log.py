@@ -12,11 +12,24 @@ import time
 from typing import Any, BinaryIO
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 FLUSH_S = 0.25
 MOST_LINES = 20_000
 
 _encoder = msgspec.json.Encoder()
+
+
+class _Line(msgspec.Struct, gc=False):
+    at: float
+    request_id: str
+    method: str
+    path: str
+    status: int
+    ms: float
+    subject: str | UnsetType
+    client: str | UnsetType
+    code: str | UnsetType
 
 
 class AccessLog:
@@ -39,18 +52,17 @@ class AccessLog:
             return
         state = scope["state"]
         caller = state.get("caller")
-        line = {
-            "at": round(time.time(), 3),
-            "request_id": state["request_id"],
-            "method": scope["method"],
-            "path": scope["path"][:512],
-            "status": status,
-            "ms": round(took_s * 1000, 2),
-        }
-        if caller is not None:
-            line |= {"subject": caller.subject, "client": caller.client}
-        if "code" in state:
-            line["code"] = state["code"]
+        line = _Line(
+            at=round(time.time(), 3),
+            request_id=state["request_id"],
+            method=scope["method"],
+            path=scope["path"][:512],
+            status=status,
+            ms=round(took_s * 1000, 2),
+            subject=UNSET if caller is None else caller.subject,
+            client=UNSET if caller is None else caller.client,
+            code=state.get("code", UNSET),
+        )
         self._lines.append(_encoder.encode(line))
         if self._flush_due is None:
             self._flush_due = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)

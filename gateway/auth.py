@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from litestar import Litestar
@@ -86,6 +87,7 @@ def refuse_open_routes(app: Litestar) -> None:
                 raise ValueError(f"{route.path} declares no scope; write opt={{'scope': Scope.…}}") from exc
 
 
+@cache
 def _scope_of(handler: BaseRouteHandler) -> Scope:
     """The scope that a route declares; the framework's own answer to OPTIONS tells only methods."""
     if isinstance(handler, HTTPRouteHandler) and handler.http_methods == {"OPTIONS"}:

@@ -57,7 +57,7 @@ def check_json(body: bytes) -> None:
             no JSON at all.
     """
     try:
-        json.loads(body.decode(), object_pairs_hook=_members, parse_constant=_no_number)
+        _STRICT.decode(body.decode())
     except RecursionError as exc:
         raise BadRequest(422, "invalid", "the body is nested too deeply") from exc
     except ValueError as exc:
@@ -80,6 +80,9 @@ def _members(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_number)
 
 
 def _too_large(limits: Limits) -> BadRequest:

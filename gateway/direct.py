@@ -8,9 +8,11 @@ query. What it costs is a dictionary look-up; `gateway/bench/http.py` measures w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from litestar import Litestar, Request, Response
+from litestar.datastructures import Headers
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -25,6 +27,14 @@ class _Route(NamedTuple):
     call: Callable[..., Awaitable[Response[Any]]]
     parameter: str
     template: str
+
+
+class _Request(Request[Any, Any, Any]):
+    """A request that looks for its headers once."""
+
+    @cached_property
+    def headers(self) -> Headers:
+        return Headers.from_scope(self.scope)
 
 
 class DirectRoutes:
@@ -49,7 +59,7 @@ class DirectRoutes:
             return
         scope["path_template"] = route.template
         scope["litestar_app"] = self._litestar
-        request: Request[Any, Any, Any] = Request(scope, receive, send)
+        request = _Request(scope, receive, send)
         try:
             await self._guard(request, route.handler)
             response = await route.call(request, **{route.parameter: scope["path"].split("/")[3]})
@@ -69,12 +79,17 @@ class DirectRoutes:
 async def _send(response: Response[Any], send: Send) -> None:
     body: bytes = response.content
     status = response.status_code or 200
-    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()]
+    headers = [(_name(name), value.encode("latin-1")) for name, value in response.headers.items()]
     if status != 304:
         headers.append((b"content-type", str(response.media_type).encode()))
         headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+@cache
+def _name(header: str) -> bytes:
+    return header.lower().encode()
 
 
 def _place(method: str, path: str) -> Place:

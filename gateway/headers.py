@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from litestar.connection import ASGIConnection
+from uuid_utils.compat import uuid5
 
 from actors.runtime.command_id import new_command_id
 from gateway.problems import BadRequest

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from uuid import uuid4
 
 from litestar.connection import ASGIConnection
+from uuid_utils import uuid4
 
 _SANE = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 

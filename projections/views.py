@@ -118,6 +118,8 @@ class ViewReader:
         return {key: Seen(found.get(key), seen.checkpoint) for key in keys}
 
     async def _connected(self) -> asyncpg.Pool:
+        if self._pool is not None:
+            return self._pool
         async with self._opening:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
@@ -127,6 +129,7 @@ class ViewReader:
                     timeout=CONNECT_TIMEOUT_S,
                     command_timeout=QUERY_TIMEOUT_S,
                     server_settings={"application_name": "rayleans gateway"},
+                    reset=_leave_as_it_is,
                 )
         return self._pool
 
@@ -135,6 +138,10 @@ def read_rows(projection: Projection[R], records: Sequence[asyncpg.Record]) -> l
     """The rows of a projection from records that have its columns."""
     shape = row_table(projection)
     return [shape.read(record) for record in records]
+
+
+async def _leave_as_it_is(_: asyncpg.Connection) -> None:
+    """Queries change nothing on their connection, so cleaning it up would be a round trip for nothing."""
 
 
 def _is_text(key: str) -> bool:
