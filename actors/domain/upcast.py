@@ -57,6 +57,10 @@ class Reading(Generic[E]):
             return self.model.model_validate_json(self._upcast(data) if self.steps else data)
         except ValidationError as exc:
             raise UnreadableEvent(f"its data does not fit: {exc.error_count()} errors") from exc
+        except UnreadableEvent:
+            raise
+        except Exception as bug:
+            raise UnreadableEvent(f"reading its data raised {type(bug).__name__}: {bug}") from bug
 
     def _upcast(self, data: str) -> str:
         # Back to text, because strict models take a time as text, but not from a decoded object.

@@ -9,13 +9,13 @@ from itertools import islice, takewhile
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import ValidationError
-
 from actors.domain.decider import AnyDecider, Event
 from actors.domain.upcast import UnreadableEvent
 from actors.store.event_store import NewEvent, RecordedEvent, Snapshot
 
 RECENT_COMMANDS = 16
+# More than one, so that those are made up for which had work under way when they were too many.
+LOOK_AT_FOR_EACH = 8
 
 W = TypeVar("W")
 
@@ -36,11 +36,10 @@ class Activation(Generic[W]):
         unsettled: commands whose fate the journal has not told yet.
         used_at: when a command last looked for it; see `Activations`.
         recent: latest command ids as integers, oldest first. A hundred thousand actors have one of these each.
-        knows_all: whether no command was before the recent ones.
     """
 
     __slots__ = (
-        *("decider", "kept", "knows_all", "mailbox", "partition", "recent", "state", "stream"),
+        *("decider", "kept", "mailbox", "partition", "recent", "state", "stream"),
         *("unsettled", "used_at", "version"),
     )
 
@@ -55,7 +54,6 @@ class Activation(Generic[W]):
         self.unsettled = 0
         self.used_at = 0.0
         self.recent: tuple[int, ...] = ()
-        self.knows_all = True
 
     @property
     def rests(self) -> bool:
@@ -70,12 +68,10 @@ class Activation(Generic[W]):
         """
         try:
             self.state = self.decider.load_state(snapshot.state)
-        except ValidationError as exc:
+        except Exception as exc:
             raise UnreadableSnapshot(f"snapshot of {self.stream} at version {snapshot.version}") from exc
         self.version = self.kept = snapshot.version
         self.recent = tuple(command_id.int for command_id in snapshot.command_ids)
-        # Whatever the snapshot says: the log is asked about all others, so that exactly once rests on the log alone.
-        self.knows_all = False
 
     def load(self, history: Sequence[RecordedEvent]) -> None:
         """Take the state further, by the next events of the stream, oldest first.
@@ -84,7 +80,7 @@ class Activation(Generic[W]):
             UnreadableEvent: a release that knows more wrote one of them, or `evolve` has a bug.
         """
         for recorded in history:
-            self.state = self._evolve(recorded)
+            self.state = self._evolve(self.state, recorded)
             self.version = recorded.version
             if not recorded.ordinal:
                 self._remember(recorded.command_id)
@@ -107,17 +103,19 @@ class Activation(Generic[W]):
         Raises:
             UnreadableEvent: another release took it.
         """
-        state = self.after([self.read(event) for event in events])
+        state = self.state
+        for event in events:
+            state = self._evolve(state, event)
         self.move(state, events[-1].version, events[0].command_id)
 
     def dehydrate(self) -> bytes:
         """What another process of this release needs to go on from here. The state must survive pickling."""
-        return pickle.dumps((self.state, self.version, self.recent, self.knows_all))
+        return pickle.dumps((self.state, self.version, self.recent))
 
     def rehydrate(self, blob: bytes) -> None:
         """Go on from where `dehydrate` was."""
         # The bytes come from our own silo, by way of Ray, which pickles too.
-        self.state, self.version, self.recent, self.knows_all = pickle.loads(blob)  # noqa: S301
+        self.state, self.version, self.recent = pickle.loads(blob)  # noqa: S301
 
     def knows(self, command_id: UUID) -> bool:
         """Whether one of the latest commands had this id."""
@@ -132,18 +130,16 @@ class Activation(Generic[W]):
             raise UnreadableEvent(f"{where} cannot be read: {exc}") from exc
         return event
 
-    def _evolve(self, recorded: RecordedEvent) -> Any:
+    def _evolve(self, state: Any, recorded: RecordedEvent | NewEvent) -> Any:
         event = self.read(recorded)
         try:
-            return self.decider.evolve(self.state, event)
+            return self.decider.evolve(state, event)
         except Exception as bug:
             raise UnreadableEvent(
                 f"{recorded.type} at version {recorded.version} of {self.stream} raised {type(bug).__name__}"
             ) from bug
 
     def _remember(self, command_id: UUID) -> None:
-        if len(self.recent) == RECENT_COMMANDS:
-            self.knows_all = False
         self.recent = (*self.recent[1 - RECENT_COMMANDS :], command_id.int)
 
 
@@ -177,10 +173,10 @@ class Activations(Generic[W]):
         return activation
 
     def add(self, activation: Activation[W]) -> None:
-        """Hold a new activation; the longest unused one goes to sleep when there are too many."""
+        """Hold a new activation; the longest unused go to sleep when there are too many."""
         activation.used_at = self._now()
         self._by_stream[activation.stream] = activation
-        self.deactivate_surplus(1)
+        self.deactivate_surplus(LOOK_AT_FOR_EACH)
 
     def drop(self, activation: Activation[W]) -> None:
         """Forget an activation; the next command loads it anew. A newer one of the same stream stays."""
@@ -188,16 +184,17 @@ class Activations(Generic[W]):
             del self._by_stream[activation.stream]
 
     def deactivate_surplus(self, most: int) -> int:
-        """Put those beyond the bound to sleep, at most so many; returns how many went."""
-        return self._deactivate(islice(self._resting(), max(0, min(most, len(self) - self.bound))))
+        """Put those beyond the bound to sleep, of so many that are the longest unused; returns how many went."""
+        surplus = len(self) - self.bound
+        if surplus <= 0:
+            return 0
+        resting = (activation for activation in islice(self._by_stream.values(), most) if activation.rests)
+        return self._deactivate(islice(resting, surplus))
 
     def deactivate_unused(self, since: float, most: int) -> int:
         """Put those to sleep that nobody has used since then, at most so many; returns how many went."""
         unused = takewhile(lambda activation: activation.used_at < since, self._by_stream.values())
         return self._deactivate(islice((activation for activation in unused if activation.rests), most))
-
-    def _resting(self) -> Iterator[Activation[W]]:
-        return (activation for activation in self._by_stream.values() if activation.rests)
 
     def _deactivate(self, activations: Iterable[Activation[W]]) -> int:
         sleepers = list(activations)

@@ -74,8 +74,9 @@ class Entry:
     turn: Turn
     moment: Moment | None = None
 
-    def release(self, outcome: Outcome, position: int, epoch: int) -> None:
+    def release(self, position: int, epoch: int) -> None:
         """Answer with the outcome of the turn; `position` is where its events, or all before it, end."""
+        outcome = self.turn.outcome
         if isinstance(outcome, Done):
             outcome = msgspec.structs.replace(outcome, position=position, epoch=epoch)
         self.answer(outcome)

@@ -15,10 +15,9 @@ from typing import NoReturn
 from uuid import UUID
 
 from actors.process import Pulse
-from actors.runtime.delivery import Delivery, Entry
+from actors.runtime.delivery import Entry
 from actors.runtime.snapshots import Moment
 from actors.runtime.turn import recall
-from actors.runtime.wire import Outcome
 from actors.store.event_store import RecordedEvent, WriteSession
 
 MAX_ENTRIES = 1_000
@@ -30,7 +29,6 @@ class Journal:
     """The commands of a silo that had their turn and wait for the log.
 
     Args:
-        again: takes deliveries whose turn must be taken again, in order.
         moved: called after each commit.
         pulse: told of each proof of ownership.
         keep: takes the moments that the log has, for snapshots.
@@ -38,12 +36,10 @@ class Journal:
 
     def __init__(
         self,
-        again: Callable[[Sequence[Delivery]], None],
         moved: Callable[[], None],
         pulse: Pulse,
         keep: Callable[[Moment], None],
     ) -> None:
-        self._again = again
         self._moved = moved
         self._pulse = pulse
         self._keep = keep
@@ -110,40 +106,32 @@ class Journal:
             self._release_written(session, positions)
             self._moved()
         if self._in_flight or not events:
-            found = await session.prove([entry.delivery.envelope.command_id for entry in self._asking()])
-            self._release_asked(session, found)
-
-    def _asking(self) -> list[Entry]:
-        return [entry for entry in self._in_flight if entry.turn.ask_log]
+            found = await session.prove([entry.delivery.envelope.command_id for entry in self._in_flight])
+            self._release_unwritten(session, found)
 
     def _release_written(self, session: WriteSession, positions: Iterator[int]) -> None:
+        unwritten = []
         for entry in self._in_flight:
-            outcome, events, ask_log = entry.turn
-            if outcome is None or ask_log:
+            if not entry.turn.events:
+                unwritten.append(entry)
                 continue
-            for _ in events[1:]:
+            for _ in entry.turn.events[1:]:
                 next(positions)
-            self._release(session, entry, outcome, next(positions) if events else None)
-        self._in_flight = self._asking()
+            self._release(entry, next(positions), session.epochs)
+        self._in_flight = unwritten
 
-    def _release_asked(self, session: WriteSession, found: Mapping[UUID, Sequence[RecordedEvent]]) -> None:
-        released, self._in_flight = self._in_flight, []
-        retaken = []
-        for entry in released:
-            outcome, envelope = entry.turn.outcome, entry.delivery.envelope
-            written = found.get(envelope.command_id) if entry.turn.ask_log else None
+    def _release_unwritten(self, session: WriteSession, found: Mapping[UUID, Sequence[RecordedEvent]]) -> None:
+        unwritten, self._in_flight = self._in_flight, []
+        for entry in unwritten:
+            envelope = entry.delivery.envelope
+            written = found.get(envelope.command_id)
             if written:
                 entry.answer(recall(entry.activation, envelope, written))
-            elif outcome is not None:
-                self._release(session, entry, outcome, None)
             else:
-                retaken.append(entry.delivery)
-        self._again(retaken)
+                self._release(entry, session.heads[entry.activation.partition], session.head_epochs)
 
-    def _release(self, session: WriteSession, entry: Entry, outcome: Outcome, position: int | None) -> None:
-        """Answer an entry that the log has; `position` None = it wrote nothing."""
-        partition = entry.activation.partition
-        at = session.heads[partition] if position is None else position
-        entry.release(outcome, at, session.head_epochs[partition])
+    def _release(self, entry: Entry, position: int, epochs: Mapping[int, int]) -> None:
+        """Answer an entry of which the log has everything, up to `position`."""
+        entry.release(position, epochs[entry.activation.partition])
         if entry.moment is not None:
             self._keep(entry.moment)

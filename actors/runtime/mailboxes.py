@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from actors.domain.decider import AnyDecider
 from actors.domain.upcast import UnreadableEvent
@@ -75,6 +75,7 @@ class Mailboxes:
         self._own_homes = own_homes
         self._now = now
         self._work: set[asyncio.Task[None]] = set()
+        self._failures: asyncio.Queue[BaseException] = asyncio.Queue()
 
     def __len__(self) -> int:
         return len(self._activations)
@@ -100,17 +101,24 @@ class Mailboxes:
         for activation in elsewhere:
             self._begin(self._empty(activation))
 
-    def drop(self, entries: Iterable[Entry]) -> list[Entry]:
+    async def run(self) -> NoReturn:
+        """Raise what work for an actor may have ended with, which nobody foresaw.
+
+        Nobody answers then what waits in its mailbox. To load it anew would be right only if the log had all of its
+        commands; so the silo has to end, and the next one asks the log.
+        """
+        raise await self._failures.get()
+
+    def drop(self, entries: Iterable[Entry]) -> list[Delivery]:
         """Forget the actors that these entries touched: their state is ahead of the log.
 
         Returns:
-            What waits in their mailboxes, as entries whose turn is to be taken again.
+            What waits in their mailboxes.
         """
-        behind = []
+        behind: list[Delivery] = []
         for entry in entries:
-            activation = entry.activation
-            self._activations.drop(activation)
-            behind += [Entry(delivery, activation, Turn(None, ask_log=True)) for delivery in _clear_out(activation)]
+            self._activations.drop(entry.activation)
+            behind += _clear_out(entry.activation)
         return behind
 
     def clear(self, reason: str) -> None:
@@ -255,7 +263,13 @@ class Mailboxes:
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._work.add(task)
-        task.add_done_callback(self._work.discard)
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._work.discard(task)
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None:
+            self._failures.put_nowait(failure)
 
 
 def _clear_out(activation: Activation[Delivery]) -> Iterable[Delivery]:

@@ -19,15 +19,15 @@ from typing import NoReturn
 from actors.domain.decider import AnyDecider
 from actors.process import Pulse
 from actors.runtime.activation import Activations
-from actors.runtime.delivery import Batch, Delivery, Entry
+from actors.runtime.delivery import Batch, Delivery
 from actors.runtime.home import Nowhere
+from actors.runtime.inquiry import Inquiry
 from actors.runtime.journal import Journal
 from actors.runtime.mailboxes import Mailboxes
 from actors.runtime.ownership import Ownership
 from actors.runtime.placement import OwnHomes, Placement
 from actors.runtime.sleep import Sleep
 from actors.runtime.snapshots import Snapshots
-from actors.runtime.turn import Turn
 from actors.runtime.wire import Failed, Full, Layout, NotNow, SiloStatus, decode_commands, encode
 from actors.store.event_store import (
     CommandIdTaken,
@@ -97,7 +97,7 @@ class Silo:
             self.writer, lambda partitions: range(index, partitions, silos), open_store, self.pulse
         )
         self._snapshots = Snapshots(self.name, limits.snapshot_every, limits.snapshot_on_sleep)
-        self._journal = Journal(self._deliver, self._announce, self.pulse, self._snapshots.keep)
+        self._journal = Journal(self._announce, self.pulse, self._snapshots.keep)
         activations: Activations[Delivery] = Activations(limits.activations, now, self._snapshots.asleep)
         self._sleep = Sleep(self.name, activations, limits.idle_s, limits.memory, now)
         by_category = {decider.category: decider for decider in deciders}
@@ -112,6 +112,7 @@ class Silo:
             self._own_homes,
             now,
         )
+        self._inquiry = Inquiry()
         self._queued = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -122,14 +123,13 @@ class Silo:
         """Own the partitions and commit, through every loss of the database, until cancelled.
 
         Raises:
-            StoreError: somebody else owns a partition, or the log is further than this silo believes. It
-                can answer nothing more, and its process must end.
+            StoreError: somebody else owns a partition, or the log is further than this silo believes.
+            Exception: something happened that nobody foresaw. In either case it can answer nothing more, and its
+                process must end.
         """
         session = await self._ownership.acquire()
-        work = [
-            asyncio.get_running_loop().create_task(each)
-            for each in (self._commit(session), self._snapshots.run(self._store), self._sleep.run())
-        ]
+        endless = (self._commit(session), self._mailboxes.run(), self._snapshots.run(self._store), self._sleep.run())
+        work = [asyncio.get_running_loop().create_task(each) for each in endless]
         try:
             await asyncio.gather(*work)
         finally:
@@ -216,6 +216,8 @@ class Silo:
         while True:
             log.info("owns its partitions", extra={"silo": self.name, "epochs": dict(session.epochs)})
             try:
+                if self._inquiry.open:
+                    self._deliver(await self._inquiry.settle(session))
                 await self._journal.run(session)
             except (CommandIdTaken, Unstorable) as refused:
                 self._sort_out(refused)
@@ -226,41 +228,39 @@ class Silo:
         trouble, store = self._trouble, self._ownership.store
         if trouble is not None or store is None:
             _turn_away(deliveries, NotNow(f"{self.name} cannot write: {trouble}"))
-            return
+        elif self._inquiry.open:
+            self._inquiry.wait(deliveries)
+        else:
+            self._take_turns(store, deliveries)
+
+    def _take_turns(self, store: EventStore, deliveries: Iterable[Delivery]) -> None:
         now = self._now()
         self._mailboxes.deliver(store, [delivery for delivery in deliveries if not delivery.refuse_late(now)])
 
     def _sort_out(self, refused: StoreError) -> None:
         """The log refused a whole batch, and nothing of it was written: find those that it will take."""
         in_flight, waiting = self._journal.withdraw()
-        waiting += self._mailboxes.drop([*in_flight, *waiting])
-        if isinstance(refused, Unstorable):
-            if len(in_flight) == 1:
-                in_flight.pop().answer(Failed(f"the log cannot store it: {refused}"))
-            self._journal.one_by_one(len(in_flight))
-            self._deliver([entry.delivery for entry in (*in_flight, *waiting)])
+        behind = self._mailboxes.drop([*in_flight, *waiting])
+        if isinstance(refused, CommandIdTaken):
+            self._inquiry.begin([*in_flight, *waiting], behind)
             return
-        self._ask_log([*in_flight, *waiting])
+        if len(in_flight) == 1:
+            in_flight.pop().answer(Failed(f"the log cannot store it: {refused}"))
+        self._journal.one_by_one(len(in_flight))
+        self._deliver([*(entry.delivery for entry in (*in_flight, *waiting)), *behind])
 
     async def _win_back(self, lost: WriteSession, trouble: StoreUnavailable) -> WriteSession:
         """The connection broke: what was on its way is unknown until the log can be asked."""
         log.warning("lost the log", extra={"silo": self.name, "reason": str(trouble)})
         self._ownership.lose(str(trouble))
+        refusal = NotNow(f"{self.name} cannot write: {trouble}")
+        self._mailboxes.clear(refusal.reason)
         in_flight, waiting = self._journal.withdraw()
-        self._mailboxes.clear(f"{self.name} cannot write: {trouble}")
-        unknown = [entry for entry in in_flight if entry.turn.events or entry.turn.outcome is None]
-        unknown += [entry for entry in waiting if entry.turn.outcome is None]
-        for entry in (*in_flight, *waiting):
-            if entry not in unknown:
-                entry.answer(NotNow(f"{self.name} cannot write: {trouble}"))
-        session = await self._ownership.reclaim(self._store, lost)
-        self._ask_log(unknown)
-        return session
-
-    def _ask_log(self, entries: Sequence[Entry]) -> None:
-        """Answer from the log what is in it, and take the turns of the others again."""
-        for entry in entries:
-            self._journal.add(Entry(entry.delivery, entry.activation, Turn(None, ask_log=True)))
+        asked, behind = self._inquiry.withdraw()
+        self._inquiry.begin([*asked, *(entry for entry in in_flight if entry.turn.events)])
+        unwritten = [*(entry for entry in in_flight if not entry.turn.events), *waiting]
+        _turn_away([*(entry.delivery for entry in unwritten), *behind], refusal)
+        return await self._ownership.reclaim(self._store, lost)
 
     def _announce(self) -> None:
         self._moved.set()

@@ -23,14 +23,13 @@ class Turn(NamedTuple):
     """What a command came to. Nobody outside the silo may know before the journal says so.
 
     Attributes:
-        outcome: the reply, once it is released; a `Done` gets its position then. None: take the turn again.
-        events: to append; empty when nothing is to be written.
-        ask_log: an earlier delivery of this command id may be in the log; if so, that is the reply instead.
+        outcome: the reply, once it is released; a `Done` gets its position then.
+        events: to append. When there are none, the log is asked whether it has this command id, and what it has is
+            the reply instead. It need not be asked when there are some: it refuses a command id twice.
     """
 
-    outcome: Outcome | None
+    outcome: Outcome
     events: Sequence[NewEvent] = ()
-    ask_log: bool = False
 
 
 class Way(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -45,22 +44,18 @@ class Way(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 def take_turn(activation: Activation[Any], envelope: CommandEnvelope, silo: str) -> Turn:
-    """Decide `envelope` in the state of `activation`, and move that state on.
-
-    A turn that writes nothing, of an activation that has forgotten old command ids, asks the log whether
-    the command was written long ago. A turn that writes need not ask: the log refuses a command id twice.
-    """
+    """Decide `envelope` in the state of `activation`, and move that state on."""
     command = _parse(activation, envelope)
-    if isinstance(command, Invalid):
+    if isinstance(command, Invalid | Failed):
         return Turn(command)
     if activation.knows(envelope.command_id):
-        return Turn(_already_true(activation), ask_log=True)
+        return Turn(_already_true(activation))
     if envelope.expected_version is not None and envelope.expected_version != activation.version:
-        return Turn(Mismatch(activation.version), ask_log=not activation.knows_all)
+        return Turn(Mismatch(activation.version))
     try:
         return _decide(activation, envelope, command, silo)
     except Exception as bug:  # noqa: BLE001 - the domain's code is not ours; a poison command must fail alone
-        return Turn(Failed(f"{envelope.command} of {activation.stream} raised {type(bug).__name__}"))
+        return Turn(_failed(activation, envelope, bug))
 
 
 def _decide(activation: Activation[Any], envelope: CommandEnvelope, command: Command, silo: str) -> Turn:
@@ -68,10 +63,10 @@ def _decide(activation: Activation[Any], envelope: CommandEnvelope, command: Com
     try:
         events = activation.decider.decide(command, activation.state)
     except Rejection as no:
-        return Turn(Refused(no.code, str(no), no.absent), ask_log=not activation.knows_all)
+        return Turn(Refused(no.code, str(no), no.absent))
     state = activation.after(events)
     if not events:
-        return Turn(_already_true(activation), ask_log=not activation.knows_all)
+        return Turn(_already_true(activation))
     new = _new_events(activation, envelope, command, events, silo)
     if any(_holds_nul(event.data) for event in new):
         return Turn(Failed(f"{envelope.command} of {activation.stream} holds a NUL character, which no view can store"))
@@ -110,7 +105,7 @@ def read_command(decider: AnyDecider, text: str) -> Command:
 def recall(activation: Activation[Any], envelope: CommandEnvelope, written: Sequence[RecordedEvent]) -> Outcome:
     """The reply to a command whose id is in the log, with the events `written` under it, oldest first."""
     command = _parse(activation, envelope)
-    if isinstance(command, Invalid):
+    if isinstance(command, Invalid | Failed):
         return command
     first, last = written[0], written[-1]
     if (first.stream, first.command) != (activation.stream, text_of(envelope.command, command)):
@@ -119,7 +114,7 @@ def recall(activation: Activation[Any], envelope: CommandEnvelope, written: Sequ
     return Done(last.version, shown, last.partition, last.position, True, last.epoch)
 
 
-def _parse(activation: Activation[Any], envelope: CommandEnvelope) -> Command | Invalid:
+def _parse(activation: Activation[Any], envelope: CommandEnvelope) -> Command | Invalid | Failed:
     model = activation.decider.command_types.get(envelope.command)
     if model is None:
         return Invalid(f"{activation.decider.category} has no command {envelope.command!r}")
@@ -131,7 +126,13 @@ def _parse(activation: Activation[Any], envelope: CommandEnvelope) -> Command | 
         first = exc.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the command"
         return Invalid(f"{where}: {first['msg']}")
+    except Exception as bug:  # noqa: BLE001 - so are the commands
+        return _failed(activation, envelope, bug)
     return command
+
+
+def _failed(activation: Activation[Any], envelope: CommandEnvelope, bug: Exception) -> Failed:
+    return Failed(f"{envelope.command} of {activation.stream} raised {type(bug).__name__}")
 
 
 def _holds_nul(data: str) -> bool:

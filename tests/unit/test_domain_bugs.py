@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from pydantic import field_validator
 
 from actors.domain.decider import Rejection
 from actors.runtime.wire import Done, Failed, NotNow, decode_outcomes, encode
@@ -61,20 +62,55 @@ async def test_bug_in_decide_fails_its_command_alone(bad: Callable[[], Any], asl
     assert after.version == 2
 
 
-async def test_bug_in_evolve_stops_its_actor_alone() -> None:
+class Choosy(Withdraw):
+    @field_validator("amount")
+    @classmethod
+    def _refuse(cls, amount: int) -> int:
+        raise ZeroDivisionError
+
+
+async def test_bug_in_a_command_fails_it_alone() -> None:
+    decider = replace(ACCOUNT, command_types={**ACCOUNT.command_types, "withdraw": Choosy})
+    async with running_silos(MemoryEventStore(partitions=1), [decider]) as (silo,):
+        batch = [command("open", '{"owner": "x"}'), command("withdraw", ONE), command("deposit", ONE)]
+        before, failed, after = decode_outcomes(await silo.execute(encode(batch)))
+
+    assert isinstance(failed, Failed)
+    assert isinstance(before, Done)
+    assert isinstance(after, Done)
+
+
+class Bitter(Deposited):
+    @field_validator("amount")
+    @classmethod
+    def _refuse(cls, amount: int) -> int:
+        if amount == 13:
+            raise ZeroDivisionError
+        return amount
+
+
+def evolve(account: Any, event: Any) -> Any:
+    if event == Deposited(amount=13):
+        raise ZeroDivisionError
+    return ACCOUNT.evolve(account, event)
+
+
+@pytest.mark.parametrize(
+    "buggy",
+    [
+        pytest.param({"evolve": evolve}, id="evolve"),
+        pytest.param({"event_types": {**ACCOUNT.event_types, "Deposited": Bitter}}, id="an event"),
+    ],
+)
+async def test_bug_in_what_an_actor_is_loaded_with_stops_it_alone(buggy: dict[str, Any]) -> None:
     store = MemoryEventStore(partitions=1)
     async with running_silos(store, [ACCOUNT]) as (silo,):
         for key in ("ada", "bob"):
             await silo.execute(encode([command("open", '{"owner": "x"}', key=key)]))
         await silo.execute(encode([command("deposit", '{"amount": 13}')]))
 
-    def evolve(account: Any, event: Any) -> Any:
-        if event == Deposited(amount=13):
-            raise ZeroDivisionError
-        return ACCOUNT.evolve(account, event)
-
-    async with running_silos(store, [replace(ACCOUNT, evolve=evolve)]) as (silo,):
-        batch = [command("deposit", ONE, key=key) for key in ("ada", "bob")]
+    async with running_silos(store, [replace(ACCOUNT, **buggy)]) as (silo,):
+        batch = [command("open", '{"owner": "x"}', key=key) for key in ("ada", "bob")]
         ada, bob = decode_outcomes(await silo.execute(encode(batch)))
 
     assert isinstance(ada, NotNow)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from uuid import uuid4
 
 import pytest
+from typing_extensions import override
 
 from actors.runtime.placement import Placement
 from actors.runtime.silo import Silo, SiloLimits
@@ -22,9 +23,10 @@ from actors.runtime.wire import (
     decode_outcomes,
     encode,
 )
-from actors.store.event_store import NewEvent, stream_name
+from actors.store.event_store import EventStore, History, NewEvent, stream_name
 from actors.store.memory import MemoryEventStore
 from tests.account import ACCOUNT
+from tests.faults.faulty_store import FaultySession, Plan, planned
 from tests.in_process import command, running_silos
 
 
@@ -167,6 +169,64 @@ async def test_command_id_of_another_actor_is_refused(silo: Silo, store: MemoryE
     assert await store.read_stream("account-bob") == []
 
 
+async def test_command_id_of_another_actor_is_refused_when_there_is_nothing_to_do(silo: Silo) -> None:
+    command_id = uuid4()
+    await send(
+        silo,
+        command("open", '{"owner": "Ada"}', command_id=command_id),
+        command("open", '{"owner": "Ada"}', key="bob"),
+    )
+
+    outcomes = await send(
+        silo,
+        command("open", '{"owner": "Ada"}', key="bob", command_id=command_id),
+        command("withdraw", '{"amount": 1}', key="bob", command_id=command_id),
+        command("deposit", '{"amount": 1}', key="bob", command_id=command_id, expected_version=7),
+    )
+
+    assert outcomes == [Reused()] * 3
+
+
+@pytest.mark.parametrize("placement", [Placement.SHARED, Placement.OWN])
+async def test_nothing_overtakes_a_command_while_the_log_is_asked_about_it(
+    store: MemoryEventStore, placement: Placement
+) -> None:
+    plan, taken = HeldProof(), uuid4()
+    async with running_silos(planned(plan)(store), [ACCOUNT], placement=placement) as (silo,):
+        await send(silo, command("open", '{"owner": "Ada"}'), command("deposit", '{"amount": 1}', key="bob"))
+        await one(silo, command("open", '{"owner": "Eve"}', key="eve", command_id=taken))
+        plan.gate.clear()
+        batch = (
+            command("deposit", '{"amount": 1}'),
+            command("open", '{"owner": "Bob"}', key="bob", command_id=taken),
+            command("deposit", '{"amount": 2}'),
+        )
+        older = asyncio.create_task(send(silo, *batch))
+        await plan.reached.wait()
+        newer = asyncio.create_task(one(silo, command("deposit", '{"amount": 3}')))
+        await asyncio.wait([newer], timeout=0.01)
+        plan.gate.set()
+        first, refused, second = await older
+        outcomes = [first, second, await newer]
+
+    assert refused == Reused()
+    assert [outcome.version for outcome in outcomes if isinstance(outcome, Done)] == [2, 3, 4]
+
+
+class HeldProof(Plan):
+    """Lets no proof begin while its gate is closed."""
+
+    def __init__(self) -> None:
+        self.gate, self.reached = asyncio.Event(), asyncio.Event()
+        self.gate.set()
+
+    @override
+    async def before_proof(self, session: FaultySession) -> None:
+        if not self.gate.is_set():
+            self.reached.set()
+        await self.gate.wait()
+
+
 async def test_wrong_expected_version_tells_the_actual_one(silo: Silo) -> None:
     await one(silo, command("open", '{"owner": "Ada"}'))
 
@@ -295,6 +355,31 @@ async def test_drained_silo_has_answered_everything_and_takes_nothing_more(silo:
 
     assert isinstance(await answers, Done)
     assert isinstance(await one(silo, command("deposit", '{"amount": 1}')), NotNow)
+
+
+class BrokenStore(MemoryEventStore):
+    """Reads raise what no store should."""
+
+    @override
+    async def read_histories(self, schemas: Mapping[str, str]) -> Mapping[str, History]:
+        raise ZeroDivisionError
+
+
+async def test_silo_ends_when_work_for_an_actor_ends_as_nobody_foresaw() -> None:
+    """Nobody knows what is left of the actor. The process ends with its silo, and the next one asks the log."""
+
+    async def open_store() -> EventStore:
+        return BrokenStore(partitions=1)
+
+    silo = Silo(0, 1, [ACCOUNT], open_store)
+    work = asyncio.create_task(silo.run())
+    while silo.status.trouble:
+        await asyncio.wait([work], timeout=0.001)
+    unanswered = asyncio.create_task(one(silo, command("open", '{"owner": "Ada"}')))
+
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(work, 5)
+    unanswered.cancel()
 
 
 async def test_deposed_silo_stops(store: MemoryEventStore) -> None:

@@ -91,6 +91,19 @@ async def test_the_longest_unused_go_to_sleep_when_there_are_too_many() -> None:
     assert bedroom.asleep == ["bob"]
 
 
+async def test_the_next_one_makes_up_for_a_burst_of_actors_that_all_had_work() -> None:
+    bedroom = Bedroom(bound=3)
+    burst = [f"a{number}" for number in range(6)]
+    for activation in (Activation[Delivery](ACCOUNT, stream, 0) for stream in burst):
+        bedroom.activations.add(activation)
+    assert len(bedroom.activations) == 6
+    for activation in bedroom.activations:
+        activation.mailbox = None
+    bedroom.wake("bob")
+
+    assert bedroom.asleep == burst[:4]
+
+
 async def test_too_much_memory_puts_the_longest_unused_quarter_to_sleep_and_keeps_it_at_that(bedroom: Bedroom) -> None:
     bedroom.wake(*(f"a{number:03}" for number in range(400)))
 
