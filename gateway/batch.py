@@ -88,10 +88,14 @@ def answer_while_reading(batch: Batch, limits: Limits) -> ASGIApp:
     """The answers as an app of their own: a stream of the framework would throw away what comes in meanwhile."""
 
     async def app(_: AsgiScope, receive: Receive, send: Send) -> None:
+        answers = batch.answers(stream_body(receive, limits))
+        # Until there is one, whatever goes wrong is still a problem and not an answer that breaks off.
+        answer = await anext(answers, b"")
         headers = [(b"content-type", MEDIA_TYPE.encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        async for answer in batch.answers(stream_body(receive, limits)):
+        while answer:
             await send({"type": "http.response.body", "body": answer, "more_body": True})
+            answer = await anext(answers, b"")
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     return app

@@ -5,7 +5,6 @@ Plain ASGI around the framework, so that it costs little and also holds for what
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection
@@ -23,9 +22,6 @@ from gateway.problems import BadRequest, problem_of
 from gateway.request_id import request_id_from
 
 log = logging.getLogger(__name__)
-
-# Long enough for whoever is about to send a request on an old connection to be answered there.
-GRACE_S = 0.5
 
 _HEADERS = [
     # Instead of the name of the HTTP server.
@@ -80,10 +76,9 @@ class Door:
             passage.release()
             self._note(scope, passage)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Take no more requests, and tell all callers so: each answer is the last one on its connection."""
         self._closing = True
-        await asyncio.sleep(GRACE_S)
 
     def _refusal(self) -> Exception | None:
         if self._closing:

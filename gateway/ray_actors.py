@@ -130,7 +130,7 @@ class GatewayActor:
         """Take no more requests, and let those that are under way end."""
         self._work.remove_done_callback(end_process_with)
         await self._tail.close()
-        await self._door.close()
+        self._door.close()
         await self._server.stop()
         await self._reader.close()
         await self._log.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+import psutil
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
@@ -18,6 +19,9 @@ BACKLOG = 1_024
 MOST_CONNECTIONS = 8_192
 LARGEST_HEAD = 64 * 1024
 STOP_TIMEOUT_S = 20.0
+# Long enough for whoever is about to send a request on an old connection to be answered there.
+GRACE_S = 0.5
+GRACE_POLL_S = 0.02
 
 
 class HttpServer:
@@ -37,6 +41,7 @@ class HttpServer:
             http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS, max_buffer_size=LARGEST_HEAD),
             log_enabled=False,
         )
+        self._port = port
         self._work: asyncio.Task[None] | None = None
 
     def start(self) -> asyncio.Task[None]:
@@ -45,9 +50,21 @@ class HttpServer:
         return self._work
 
     async def stop(self) -> None:
-        """Take no more connections, and let the requests that are under way end."""
+        """Take no more connections, and let the requests that are under way end.
+
+        Close the door before: then callers who are connected leave with their next answer, which is waited for.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_S):
+                while self._connected():
+                    await asyncio.sleep(GRACE_POLL_S)
         self._server.stop()  # type: ignore[no-untyped-call]
         if self._work is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(STOP_TIMEOUT_S):
                     await self._work
+
+    def _connected(self) -> bool:
+        """Whether somebody is; the server itself does not tell."""
+        connections = psutil.Process().net_connections("tcp")
+        return any(each.status == psutil.CONN_ESTABLISHED and each.laddr.port == self._port for each in connections)

@@ -30,6 +30,7 @@ from gateway.log_reader import LogReader, LostFuture
 from gateway.problems import BadRequest
 from gateway.replies import problems
 from gateway.tail import Tail
+from gateway.token_verifier import Caller
 
 MEDIA_TYPE = "text/event-stream"
 HEARTBEAT_S = 10.0
@@ -77,10 +78,10 @@ def stream_route(domain: Domain, answers: Answers, tail: Tail) -> HTTPRouteHandl
         unknown = sorted(set(type_ or ()) - known_types)
         if unknown:
             raise BadRequest(422, "invalid", f"there is no event type {', '.join(unknown)}")
-        await tail.begin()
+        caller = caller_of(request)
+        await tail.begin(caller.subject)
         after = await _beginning(request.headers.get("Last-Event-ID"), from_, answers)
-        types, until = frozenset(type_ or known_types), caller_of(request).expires_at
-        follower = Follower(answers.log, tail, answers.tokens, after, types, until)
+        follower = Follower(answers.log, tail, answers.tokens, after, frozenset(type_ or known_types), caller)
         return send_all(follower.chunks(), answers.tokens.encode(after))
 
     return events
@@ -107,18 +108,18 @@ class Follower:
     Args:
         after: begins behind these, in each partition.
         types: of events that are wanted.
-        until: Unix time in seconds at which it must come again.
+        caller: who follows; when the token ends, so does this.
     """
 
     def __init__(
-        self, log: LogReader, tail: Tail, tokens: TokenCodec, after: Marks, types: frozenset[str], until: float
+        self, log: LogReader, tail: Tail, tokens: TokenCodec, after: Marks, types: frozenset[str], caller: Caller
     ) -> None:
         self._log = log
         self._tail = tail
         self._tokens = tokens
         self._after = dict(after)
         self._types = types
-        self._until = until
+        self._caller = caller
         self._generation = tail.generation
         self._seen: int | None = None
 
@@ -126,7 +127,7 @@ class Follower:
         """What to send, one message or several at a time; ends when the follower must come again."""
         yield _RETRY
         silent_until = time.monotonic() + HEARTBEAT_S
-        with self._tail.followed():
+        with self._tail.followed(self._caller.subject):
             while self._may_go_on():
                 try:
                     chunk = await self._next()
@@ -141,7 +142,7 @@ class Follower:
                     await self._tail.moves(min(POLL_S, max(0.0, silent_until - time.monotonic())))
 
     def _may_go_on(self) -> bool:
-        return self._generation == self._tail.generation and time.time() < self._until
+        return self._generation == self._tail.generation and time.time() < self._caller.expires_at
 
     async def _next(self) -> bytes | None:
         """What comes next, as far as it is wanted; None when there is nothing new."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -28,6 +28,7 @@ BATCH = 64
 LONGEST_PAUSE_S = 1.0
 LINGER_S = 5.0
 MOST_FOLLOWERS = 5_000
+MOST_OF_ONE_SUBJECT = 2_000
 
 WaitForNews = Callable[[Mapping[int, int]], Awaitable[object]]
 
@@ -53,7 +54,7 @@ class Tail:
         self._kept: deque[tuple[Frame, bytes]] = deque()
         self._kept_from: dict[int, int] = {}
         self._moved = asyncio.Event()
-        self.followers = 0
+        self._followers: Counter[str] = Counter()
         self._work: asyncio.Task[None] | None = None
         self._beginning = asyncio.Lock()
         self._lingers_until = 0.0
@@ -61,23 +62,29 @@ class Tail:
         self.generation = 0
         self.end = 0
 
+    @property
+    def followers(self) -> int:
+        return self._followers.total()
+
     @contextmanager
-    def followed(self) -> Iterator[None]:
+    def followed(self, subject: str) -> Iterator[None]:
         """While the block runs there is one more follower."""
-        self.followers += 1
+        self._followers[subject] += 1
         try:
             yield
         finally:
-            self.followers -= 1
+            self._followers[subject] -= 1
+            if not self._followers[subject]:
+                del self._followers[subject]
 
-    async def begin(self) -> None:
+    async def begin(self, subject: str) -> None:
         """Read from here on, unless it is done already; ends by itself when nobody follows for a while.
 
         Raises:
             Overloaded: too many follow.
             StoreUnavailable: the log is slow or away, or the gateway is being stopped.
         """
-        if self.followers >= MOST_FOLLOWERS:
+        if self.followers >= MOST_FOLLOWERS or self._followers[subject] >= MOST_OF_ONE_SUBJECT:
             raise Overloaded("too many follow the log here")
         self._lingers_until = asyncio.get_running_loop().time() + LINGER_S
         async with self._beginning:

@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -55,9 +56,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Served]
         assert service.stop() == 0
 
 
-@pytest.fixture
-def new_database(server_url: str) -> Iterator[Callable[[], str]]:
-    """Makes empty databases, which go with the test."""
+@contextmanager
+def databases_of(server_url: str) -> Iterator[Callable[[], str]]:
+    """Makes empty databases, which go at the end of the block."""
     made: list[str] = []
 
     def make() -> str:
@@ -68,6 +69,13 @@ def new_database(server_url: str) -> Iterator[Callable[[], str]]:
     yield make
     for name in made:
         _execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def new_database(server_url: str) -> Iterator[Callable[[], str]]:
+    """Makes empty databases, which go with the test."""
+    with databases_of(server_url) as make:
+        yield make
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.acceptance.serving import Served
 ALICE = {"name": "Alice", "email": "alice@example.com"}
 
 
-def test_service_that_was_killed_with_its_database_comes_back_with_everything(tmp_path: Path) -> None:
+def test_d6_service_that_was_killed_with_its_database_comes_back_with_everything_also_the_keys(tmp_path: Path) -> None:
     first = serving.start(tmp_path)
     first.wait_until_ready()
     receipt = first.http.post("/v1/customers/alice/register", json=ALICE, headers={"Idempotency-Key": "k"}).json()

@@ -71,12 +71,14 @@ async def test_f4_callers_of_a_gateway_that_drops_them_lose_and_double_nothing(v
         assert dropper.dropped > CALLERS
 
 
-async def test_f5_gateway_that_is_stopped_under_load_leaves_nothing_unknown(views_url: str, tmp_path: Path) -> None:
+async def test_f5_l11_gateway_that_is_stopped_under_load_leaves_nothing_unknown(views_url: str, tmp_path: Path) -> None:
     async with running_service(STANDARD, views_url, tmp_path) as service:
         answered, seen = Count(), set()
 
         async def call(number: int) -> None:
-            async with httpx.AsyncClient(base_url=service.http.base_url, headers=service.http.headers) as http:
+            async with httpx.AsyncClient(
+                base_url=service.http.base_url, headers=service.http.headers, timeout=30.0
+            ) as http:
                 status = 200
                 turn = 0
                 while status == 200:
@@ -92,7 +94,7 @@ async def test_f5_gateway_that_is_stopped_under_load_leaves_nothing_unknown(view
             for number in range(CALLERS):
                 callers.create_task(call(number))
             await answered.more(300)
-            await service.door.close()
+            service.door.close()
             await service.server.stop()
         assert seen <= {200, "unavailable"}
         assert "unavailable" in seen

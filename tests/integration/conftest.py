@@ -1,12 +1,39 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 
+from projections.standard import STANDARD
 from projections.views import ViewReader
 from tests.account_domain import ACCOUNTS
+from tests.conftest import databases_of
 from tests.integration.running_views import Log, Running
+from tests.integration.service import Service, running_service
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """One for all tests of a file, because it takes long to start: each test uses a `key` of its own."""
+    with databases_of(server_url) as new_database:
+        async with running_service(STANDARD, new_database(), tmp_path_factory.mktemp("service")) as service:
+            yield service
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def alone(views_url: str, tmp_path: Path) -> AsyncIterator[Service]:
+    """A service for one test, which counts everything in it or breaks something."""
+    async with running_service(STANDARD, views_url, tmp_path) as service:
+        yield service
+
+
+@pytest.fixture
+def key() -> str:
+    """The key of an actor that nobody else uses."""
+    return uuid4().hex
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -75,6 +76,22 @@ class Service:
         with suppress(ConnectionError):
             await writer.wait_closed()
         return answer
+
+    async def leave_after(self, request: bytes) -> None:
+        """Send bytes, and wait for no answer."""
+        _, writer = await asyncio.open_connection(self.http.base_url.host, self.http.base_url.port)
+        writer.write(request)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async def register(self, key: str, **fields: Any) -> str:
+        """Register a customer; a token that has it."""
+        body = {"name": "Alice", "email": "alice@example.com", **fields}
+        reply = await self.http.post(f"/v1/customers/{key}/register", json=body)
+        assert reply.status_code == 200, reply.text
+        token: str = reply.json()["token"]
+        return token
 
     async def events_of(self, stream: str) -> list[str]:
         return [event.type for event in await self.store.read_stream(stream)]
@@ -152,7 +169,7 @@ async def running_service(
         server.start()
         stack.push_async_callback(server.stop)
         stack.push_async_callback(tail.close)
-        token = key.mint("bob", TOKEN_SCOPES, timedelta(minutes=5))
+        token = key.mint("bob", TOKEN_SCOPES, timedelta(hours=1))
         http = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}",
             headers={"Authorization": f"Bearer {token}"},

@@ -1,27 +1,26 @@
-"""Rows H1 to H10, E1 and R2 of the checklist, each test named after its row. One service answers them all."""
+"""Rows H2 to H9, J1, J7, E1, R2, B1, B2 and A2 of the checklist, each test named after its row."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 
 from gateway.auth import TOKEN_SCOPES
+from gateway.local_key import AUDIENCE, ISSUER
 from projections.standard import STANDARD
-from tests.integration.service import Service, running_service
+from tests.integration.service import Service
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PUBLIC = {"/healthz", "/readyz", "/metrics"}
-
-
-@pytest.fixture
-async def service(views_url: str, tmp_path: Path) -> AsyncIterator[Service]:
-    async with running_service(STANDARD, views_url, tmp_path) as service:
-        yield service
 
 
 async def operations(service: Service) -> list[tuple[str, str, dict[str, Any]]]:
@@ -60,6 +59,39 @@ async def test_h2_every_route_refuses_a_request_without_a_good_token(service: Se
             assert (reply.status_code, reply.json()["code"]) == (401, "unauthenticated"), (method, path)
             assert reply.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
     assert (await service.http.get("/v1/customers?access_token=x")).status_code == 401
+
+
+async def test_j1_forged_token_is_refused(service: Service) -> None:
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "eve", "scope": "queries:read", "iat": 0, "exp": 4_000_000_000}
+    for token in (jwt.encode(claims, "", algorithm="none"), _hmac_with(service.key.public_pem, claims)):
+        reply = await service.http.get("/v1/customers", headers={"Authorization": f"Bearer {token}"})
+        assert (reply.status_code, reply.json()["code"]) == (401, "unauthenticated")
+
+
+def _hmac_with(public_pem: bytes, claims: dict[str, Any]) -> str:
+    """A token signed with the public key as if it were a shared secret, which PyJWT itself refuses to make."""
+
+    def part(value: Any) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    signed = f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part(claims)}"
+    signature = hmac.new(public_pem, signed.encode(), hashlib.sha256).digest()
+    return f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+async def test_h4_page_holds_as_much_as_it_may_and_no_more(service: Service) -> None:
+    """Other limits are rows L1 to L6; of what may follow the log, S1."""
+    pages = [(path, operation) for method, path, operation in await operations(service) if method == "GET"]
+    limited = [path for path, operation in pages if _has_parameter(operation, "limit")]
+    assert len(limited) >= 6
+    for path in limited:
+        for limit in ("0", "-1", "1001", "999999999999999999999"):
+            reply = await service.http.get(path, params={"limit": limit})
+            assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (422, "/limit"), (path, limit)
+
+
+def _has_parameter(operation: dict[str, Any], name: str) -> bool:
+    return any(each["name"] == name for each in operation.get("parameters", []))
 
 
 async def test_h5_every_route_refuses_the_token_of_another_scope(service: Service) -> None:
@@ -144,6 +176,7 @@ WRONG = [
     ("POST", "/v1/customers/x/rename", {"Content-Type": "multipart/form-data"}, 415, "unsupported-media-type"),
     ("GET", "/v1/customers", {"Consistency-Token": "x"}, 400, "invalid-token"),
     ("GET", "/v1/customers/%2e%2e/", {}, 404, "customer-not-found"),
+    ("GET", "/V1/customers", {}, 404, "not-found"),
     ("GET", "/v1/customers/%ff", {}, 422, "invalid"),
 ]
 
@@ -162,10 +195,47 @@ async def test_e1_whatever_goes_wrong_is_a_problem(service: Service) -> None:
 
 
 async def test_r2_methods_that_ask_about_a_route(service: Service) -> None:
-    options = await service.http.request("OPTIONS", "/v1/customers/x", headers={"Authorization": ""})
-    assert (options.status_code, options.headers["Allow"]) == (204, "GET, OPTIONS")
+    for path, allowed in (("/v1/customers/x", "GET, OPTIONS"), ("/v1/customers/x/rename", "OPTIONS, POST")):
+        options = await service.http.request("OPTIONS", path, headers={"Authorization": ""})
+        assert (options.status_code, options.headers["Allow"]) == (204, allowed)
     head = await service.http.head("/v1/customers")
     assert (head.status_code, head.content) == (405, b"")
+
+
+async def test_r2_slash_too_many_makes_no_other_thing(service: Service, key: str) -> None:
+    token = {"Consistency-Token": await service.register(key)}
+    for path, same in ((f"/v1/customers/{key}", f"/v1/customers/{key}/"), ("/v1/orders/x", "/v1//orders/x/")):
+        plain, slash = [await service.http.get(each, headers=token) for each in (path, same)]
+        assert (slash.status_code, slash.headers["Content-Type"]) == (plain.status_code, plain.headers["Content-Type"])
+    again = await service.http.post(f"/v1/customers/{key}/rename/", json={"name": "A"})
+    assert again.json()["version"] == 2
+    assert (await service.http.get("/v1/customers/", headers={"Authorization": ""})).status_code == 401
+
+
+async def test_b1_page_of_another_origin_is_told_nothing(service: Service) -> None:
+    asks = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    asks["Access-Control-Request-Headers"] = "authorization"
+    for reply in (
+        await service.http.request("OPTIONS", "/v1/customers/x/rename", headers={**asks, "Authorization": ""}),
+        await service.http.get("/v1/customers", headers=asks),
+        await service.http.get("/nowhere", headers=asks),
+    ):
+        assert not [name for name in reply.headers if name.startswith("access-control")]
+
+
+async def test_b2_browser_that_was_led_here_can_do_nothing(service: Service, key: str) -> None:
+    """A browser adds cookies and its own passwords by itself; neither lets anybody in."""
+    await service.register(key)
+    led = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site", "Cookie": "token=x", "Authorization": ""}
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        for kind in ("application/x-www-form-urlencoded", "text/plain", "application/json"):
+            sent = {**led, "Content-Type": kind}
+            reply = await service.http.request(
+                method, f"/v1/customers/{key}/rename", content=b'{"name": "E"}', headers=sent
+            )
+            assert reply.status_code in {401, 405}, (method, kind)
+            assert "Set-Cookie" not in reply.headers
+    assert await service.events_of(f"customer-{key}") == ["CustomerRegistered"]
 
 
 async def test_a2_denied_attempts_are_in_the_access_log_without_token_or_body(service: Service) -> None:
@@ -186,11 +256,31 @@ async def test_a2_denied_attempts_are_in_the_access_log_without_token_or_body(se
         assert hidden not in text
 
 
-async def test_silos_and_gateways_are_listed(service: Service) -> None:
-    await service.http.post("/v1/customers/x/register", json={"name": "X", "email": "x@example.com"})
+async def test_j7_token_is_in_no_log_and_no_answer(
+    service: Service, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*_: object, **__: object) -> None:
+        raise RuntimeError("a mistake of ours")
 
-    (silo,) = (await service.http.get("/v1/admin/silos")).json()["items"]
-    (gateway,) = (await service.http.get("/v1/admin/gateways")).json()["items"]
+    monkeypatch.setattr("gateway.customer_routes.find_customers", explode)
+    token = service.token("queries:read")
+    answers = ""
+    for sent in (token, token[:-9] + "forged"):
+        for path in ("/v1/customers", "/v1/customers/x", "/nowhere", f"/v1/customers?access_token={token}"):
+            reply = await service.http.get(path, headers={"Authorization": f"Bearer {sent}"})
+            answers += reply.text + repr(reply.headers)
+    service.access_log.flush()
+
+    assert "a mistake of ours" in caplog.text
+    for secret in token.split("."):
+        assert secret not in answers + caplog.text + service.logged.getvalue().decode()
+
+
+async def test_silos_and_gateways_are_listed(alone: Service) -> None:
+    await alone.http.post("/v1/customers/x/register", json={"name": "X", "email": "x@example.com"})
+
+    (silo,) = (await alone.http.get("/v1/admin/silos")).json()["items"]
+    (gateway,) = (await alone.http.get("/v1/admin/gateways")).json()["items"]
 
     assert set(silo) >= {"name", "node", "pid", "partitions", "epochs", "activations", "queued", "started_at"}
     assert (silo["name"], silo["partitions"], silo["activations"], silo["queued"]) == ("silo/0", [0, 1, 2, 3], 1, 0)
@@ -199,17 +289,17 @@ async def test_silos_and_gateways_are_listed(service: Service) -> None:
     assert set(gateway) == {"name", "node", "pid", "port"}
 
 
-async def test_metrics_count_requests_commands_silos_and_lag(service: Service) -> None:
+async def test_metrics_count_requests_commands_silos_and_lag(alone: Service) -> None:
     alice = {"name": "X", "email": "x@example.com"}
     for _ in range(2):
-        await service.http.post("/v1/customers/x/register", json=alice, headers={"Idempotency-Key": "k"})
-    reply = await service.http.post("/v1/customers/x/register", json=alice)
-    await service.http.post("/v1/customers/x/rename", json={"name": "Y"})
-    token = (await service.http.post("/v1/customers/x/rename", json={"name": "Z"})).json()["token"]
+        await alone.http.post("/v1/customers/x/register", json=alice, headers={"Idempotency-Key": "k"})
+    reply = await alone.http.post("/v1/customers/x/register", json=alice)
+    await alone.http.post("/v1/customers/x/rename", json={"name": "Y"})
+    token = (await alone.http.post("/v1/customers/x/rename", json={"name": "Z"})).json()["token"]
     for path in ("customers/x", "orders/x", "customers/x/orders", "statistics/sales"):
-        await service.http.get(f"/v1/{path}", headers={"Consistency-Token": token})
+        await alone.http.get(f"/v1/{path}", headers={"Consistency-Token": token})
 
-    metrics = await service.http.get("/metrics", headers={"Authorization": ""})
+    metrics = await alone.http.get("/metrics", headers={"Authorization": ""})
 
     assert metrics.headers["Content-Type"].startswith("text/plain")
     samples = set(metrics.text.splitlines())

@@ -8,22 +8,29 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from gateway.limits import Limits
 from gateway.rate import RateLimited, Rates
 from projections.standard import STANDARD
+from tests.conftest import databases_of
 from tests.identity_provider import Clock
 from tests.integration.service import Service, running_service
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LIMITS = Limits(body=64 * 1024, body_timeout_s=0.5, waiting=4, rate_per_s=500)
 RENAME = "/v1/customers/alice/rename"
 JSON = {"Content-Type": "application/json"}
 
 
-@pytest.fixture
-async def service(views_url: str, tmp_path: Path) -> AsyncIterator[Service]:
-    async with running_service(STANDARD, views_url, tmp_path, limits=LIMITS) as service:
-        yield service
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """A service that takes little, for all tests of this file."""
+    with databases_of(server_url) as new_database:
+        data = tmp_path_factory.mktemp("service")
+        async with running_service(STANDARD, new_database(), data, limits=LIMITS) as service:
+            yield service
 
 
 def head(service: Service, *lines: str, path: str = RENAME, host: str = "127.0.0.1") -> bytes:
@@ -44,13 +51,15 @@ async def test_l1_body_that_trickles_is_cut_off(service: Service) -> None:
     assert b"connection: close" in answer.lower()
 
 
-async def test_l1_batch_that_stops_is_cut_off(service: Service) -> None:
+@pytest.mark.parametrize("sent", [b"", b'5\r\n{"act\r\n', b"7\r\n{}\n{}\n{\r\n"])
+async def test_l1_batch_that_stops_is_cut_off(service: Service, sent: bytes) -> None:
     lines = head(service, "Transfer-Encoding: chunked", path="/v1/commands")
     lines = lines.replace(b"application/json", b"application/x-ndjson")
 
-    answer = await service.raw(lines + b'5\r\n{"act\r\n')
+    answer = await service.raw(lines + sent, within_s=3 * LIMITS.body_timeout_s)
 
     assert not answer.endswith(b"0\r\n\r\n")
+    assert statuses(answer) == [200 if b"\n{}" in sent else 408]
 
 
 @pytest.mark.parametrize("size", [LIMITS.body, LIMITS.body + 1])
@@ -142,7 +151,7 @@ async def test_l6_subject_beyond_its_rate_is_told_when_to_come_again(service: Se
     assert first.headers["RateLimit"].startswith('"subject";r=')
 
 
-def test_l6_bucket_holds_one_second_and_fills_steadily() -> None:
+async def test_l6_bucket_holds_one_second_and_fills_steadily() -> None:
     clock = Clock(100.0)
     rates = Rates(10, now=clock)
 

@@ -99,7 +99,7 @@ async def test_metrics_tell_which_projections_have_failed_and_what_is_parked(ser
     assert 'rayleans_projection_parked_events{projection="customers"} 0.0' in text
 
 
-async def test_operations_need_the_scope_of_operators(service: Service) -> None:
+async def test_h6_operations_need_a_scope_of_their_own(service: Service) -> None:
     others = {"Authorization": f"Bearer {service.token('queries:read', 'commands:write')}"}
 
     for method, path in (("GET", ADMIN), ("POST", f"{ADMIN}/customers/pause"), ("GET", f"{ADMIN}/customers/parked")):
@@ -126,7 +126,7 @@ async def test_command_line_shows_and_steers_projections(service: Service, tmp_p
     assert unknown[0] == 3
 
 
-async def test_what_operators_ask_for_stands_in_the_log_under_their_name(service: Service) -> None:
+async def test_a3_what_operators_ask_for_stands_in_the_log_under_their_name(service: Service) -> None:
     await becomes(service, state="running")
     token = service.key.mint("olga", ["admin"], timedelta(minutes=5))
     for path, status in (("customers/pause", 200), ("customers/resume", 200), ("nothing/pause", 404)):
@@ -145,7 +145,7 @@ async def test_what_operators_ask_for_stands_in_the_log_under_their_name(service
     await becomes(service, state="running", lag={"events": 0, "seconds": 0.0})
 
 
-async def test_nobody_else_writes_into_the_log_of_operators(service: Service) -> None:
+async def test_a3_nobody_else_writes_into_the_log_of_operators(service: Service) -> None:
     note = {"action": "rebuild", "target": "projection/customers"}
     line = json.dumps({"actor": "operator", "id": "service", "command": "note", "data": note})
     batch = await service.http.post("/v1/commands", content=line, headers={"Content-Type": "application/x-ndjson"})

@@ -38,7 +38,7 @@ async def register(service: Service, *keys: str) -> None:
     assert '"status": 4' not in reply.text
 
 
-async def test_event_is_sent_as_the_contract_says(service: Service) -> None:
+async def test_s1_event_is_sent_as_the_contract_says(service: Service) -> None:
     await service.http.post("/v1/customers/alice/register", json=ALICE, headers={"Request-Id": "r-1"})
 
     async with service.http.stream("GET", "/v1/events?from=start") as response:
@@ -76,7 +76,7 @@ async def test_follower_that_is_slower_than_the_tail_misses_nothing(
     assert subscriber.positions == await service.store.heads()
 
 
-async def test_who_loses_the_connection_before_the_first_event_can_go_on_where_he_began(service: Service) -> None:
+async def test_s1_who_loses_the_connection_before_the_first_event_can_go_on_where_he_began(service: Service) -> None:
     await register(service, "before")
     async with service.http.stream("GET", "/v1/events?from=now") as response:
         began = response.headers["Last-Event-ID"]
@@ -127,7 +127,7 @@ async def test_check_finds_a_resume_that_is_off_by_one(
         await subscriber.follow(2)
 
 
-async def test_quiet_stream_has_a_heartbeat(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_s1_quiet_stream_has_a_heartbeat(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT_S", 0.05)
     async with service.http.stream("GET", "/v1/events") as response:
         lines = response.aiter_lines()
@@ -136,7 +136,19 @@ async def test_quiet_stream_has_a_heartbeat(service: Service, monkeypatch: pytes
             beats += (await anext(lines)) == ":"
 
 
-async def test_stream_ends_with_the_token_that_opened_it(service: Service) -> None:
+async def test_s1_subject_follows_so_many_times_and_leaves_room_for_others(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "MOST_OF_ONE_SUBJECT", 2)
+    eve = {"Authorization": f"Bearer {service.key.mint('eve', ['queries:read'], timedelta(minutes=1))}"}
+    async with service.http.stream("GET", "/v1/events") as first, service.http.stream("GET", "/v1/events") as second:
+        third = await service.http.get("/v1/events")
+        async with service.http.stream("GET", "/v1/events", headers=eve) as other:
+            assert [reply.status_code for reply in (first, second, third, other)] == [200, 200, 503, 200]
+    assert (third.json()["code"], third.headers["Retry-After"]) == ("overloaded", "1")
+
+
+async def test_j9_stream_ends_with_the_token_that_opened_it(service: Service) -> None:
     token = service.token("queries:read", lifetime=timedelta(seconds=2))
     async with service.http.stream("GET", "/v1/events", headers={"Authorization": f"Bearer {token}"}) as response:
         async for _ in response.aiter_lines():
@@ -145,7 +157,7 @@ async def test_stream_ends_with_the_token_that_opened_it(service: Service) -> No
     assert time.time() < _expiry(token) + 3
 
 
-async def test_stream_ends_cleanly_when_the_gateway_stops_and_goes_on_elsewhere(service: Service) -> None:
+async def test_l11_stream_ends_cleanly_when_the_gateway_stops_and_goes_on_elsewhere(service: Service) -> None:
     await register(service, "a", "b")
     async with service.http.stream("GET", "/v1/events?from=start") as response:
         followed = messages(response)
@@ -188,7 +200,7 @@ async def test_id_of_a_future_that_the_log_has_lost_is_refused(new_database: Cal
     assert (reply.status_code, reply.json()["code"]) == (400, "invalid-token")
 
 
-async def test_who_takes_nothing_is_cut_off_and_the_others_go_on(
+async def test_f35_who_takes_nothing_is_cut_off_and_the_others_go_on(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "SEND_TIMEOUT_S", 0.5)

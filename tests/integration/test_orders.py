@@ -1,0 +1,51 @@
+"""Orders over HTTP, from their creation to the statistics."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.service import Service
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_order_goes_from_creation_to_the_statistics(alone: Service) -> None:
+    await alone.register("alice")
+    lines = [{"sku": "cd-1", "quantity": 2, "unit_price": 1500}]
+    created = {"customer_id": "alice", "currency": "USD", "lines": lines, "ordered_at": "1997-01-31T23:30:00-02:00"}
+    for command, body in (("create", created), ("place", {}), ("ship", {})):
+        reply = await alone.http.post(f"/v1/orders/o1/{command}", json=body)
+        assert reply.status_code == 200, reply.text
+    token = {"Consistency-Token": reply.json()["token"]}
+
+    order = (await alone.http.get("/v1/orders/o1", headers=token)).json()
+    orders = (await alone.http.get("/v1/customers/alice/orders", headers=token)).json()
+    sales = (await alone.http.get("/v1/statistics/sales?by=month", headers=token)).json()
+    none = (await alone.http.get("/v1/statistics/sales?by=day&to=1997-01-31", headers=token)).json()
+    counts = (await alone.http.get("/v1/statistics/customers", headers=token)).json()
+
+    assert order == {
+        "id": "o1",
+        "customer_id": "alice",
+        "status": "shipped",
+        "currency": "USD",
+        "lines": lines,
+        "total": 3000,
+        "ordered_at": "1997-02-01T01:30:00Z",
+        "version": 4,
+    }
+    assert [item["id"] for item in orders["items"]] == ["o1"]
+    assert sales == {"items": [{"period": "1997-02", "currency": "USD", "orders": 1, "total": 3000}]}
+    assert none == {"items": []}
+    assert counts == {"active": 1, "inactive": 0}
+
+
+async def test_cancelled_order_no_longer_counts(service: Service) -> None:
+    lines = [{"sku": "cd-1", "quantity": 1, "unit_price": 100}]
+    await service.http.post("/v1/orders/o1/create", json={"customer_id": "a", "currency": "USD", "lines": lines})
+    await service.http.post("/v1/orders/o1/place")
+    reply = await service.http.post("/v1/orders/o1/cancel", json={"reason": "changed my mind"})
+
+    sales = await service.http.get("/v1/statistics/sales", headers={"Consistency-Token": reply.json()["token"]})
+
+    assert sales.json() == {"items": []}
