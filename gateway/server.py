@@ -13,6 +13,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from litestar.types import ASGIApp
+from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_delay, wait_fixed
 
 HEADER_TIMEOUT_MS = 10_000
 BACKLOG = 1_024
@@ -54,10 +55,9 @@ class HttpServer:
 
         Close the door before: then callers who are connected leave with their next answer, which is waited for.
         """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_S):
-                while self._connected():
-                    await asyncio.sleep(GRACE_POLL_S)
+        left = AsyncRetrying(retry=retry_if_result(bool), wait=wait_fixed(GRACE_POLL_S), stop=stop_after_delay(GRACE_S))
+        with suppress(RetryError):
+            await left(asyncio.to_thread, self._connected)
         self._server.stop()  # type: ignore[no-untyped-call]
         if self._work is not None:
             with suppress(TimeoutError):
