@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from actors.store.event_store import EventStore, LoggedEvent, Marks, positions_of
+from actors.store.event_store import EventStore, Marks, Stretch, positions_of
 from projections.build import Build
 from projections.errors import LostRace, PoisonEvent, RowRefused, WrongLog
 from projections.folding import Aside, Folded, Folding, Portion
@@ -26,16 +26,24 @@ class BuildWriter:
     """
 
     def __init__(
-        self, views: ReadStore, build: Build, folding: Folding, pace: Pace, partitions: Collection[int] | None = None
+        self,
+        events: EventStore,
+        views: ReadStore,
+        build: Build,
+        folding: Folding,
+        pace: Pace,
+        partitions: Collection[int] | None = None,
     ) -> None:
         self.build = build
         self.checkpoint: Marks = {}
         self.views = views
+        self._events = events
         self._folding = folding
         self._pace = pace
         self._partitions = partitions
         self._aside = Aside()
         self._rows: dict[str, Any] = {}  # None = there is no such row
+        self._ends: Marks = {}  # of what is being written
 
     @property
     def positions(self) -> dict[int, int]:
@@ -49,14 +57,14 @@ class BuildWriter:
         self.checkpoint = {partition: checkpoint[partition] for partition in mine}
         self._rows = {}
 
-    async def refuse_other_log(self, events: EventStore) -> None:
+    async def refuse_other_log(self) -> None:
         """A log without the events that the version ends with is not its log, also when it has others in their place.
 
         Raises:
             WrongLog: this one is not.
         """
         seen = {partition: mark for partition, mark in self.checkpoint.items() if mark.position}
-        there = await events.marks(positions_of(seen))
+        there = await self._events.marks(positions_of(seen))
         for partition, mark in seen.items():
             if there.get(partition) != mark:
                 raise WrongLog(
@@ -64,19 +72,29 @@ class BuildWriter:
                     "the same event there; it was restored from an older state, so the view must be built anew"
                 )
 
-    def meets_new_epoch(self, events: Sequence[LoggedEvent]) -> bool:
-        """Whether others wrote these than wrote the last ones, as always when a restored log grows again."""
-        return any(event.epoch != self.checkpoint[event.partition].epoch for event in events)
+    async def read(self, after: Mapping[int, int], limit: int) -> Stretch:
+        """What is behind some positions of the log, at most `limit` events of each partition."""
+        projection = self.build.projection
+        return await self._events.follow(after, limit=limit, categories=projection.categories, types=projection.types)
 
-    async def put(self, events: Sequence[LoggedEvent]) -> bool:
-        """Fold and write the events behind the checkpoint. Returns whether all of it is in the version now.
+    async def put(self, stretch: Stretch) -> bool:
+        """Fold and write what is behind the checkpoint. Returns whether all of it is in the version now.
 
         Raises:
             PoisonEvent: the first that cannot be folded or stored; everything before it is in the version.
             LogHasGap: an event is missing in front of these.
+            WrongLog: the log was restored meanwhile; nothing was written.
             ViewsUnavailable: it may or may not have been written.
         """
-        return await self._put(self._folding.portion(events, self.checkpoint))
+        if self._meets_new_epoch(stretch):
+            await self.refuse_other_log()
+        self._ends = stretch.ends
+        return await self._put(self._folding.portion(stretch, self.positions))
+
+    def _meets_new_epoch(self, stretch: Stretch) -> bool:
+        """Whether others wrote this than wrote what is before it, as always when a restored log grows again."""
+        # Epochs never go down, so the last one tells.
+        return any(end.epoch != self.checkpoint[partition].epoch for partition, end in stretch.ends.items())
 
     async def _put(self, portion: Portion) -> bool:
         try:
@@ -99,15 +117,24 @@ class BuildWriter:
         return await self._put(Portion((), portion.up_to(step))) and await self._commit(Folded({}, poison=poison))
 
     async def _commit(self, folded: Folded) -> bool:
-        if folded.after:
-            await self.views.commit(self.build, self._guarded(folded.after), folded)
-            moved = (after.position - self.checkpoint[each].position for each, after in folded.after.items())
-            self._pace.count(sum(moved))
-            self.checkpoint = {**self.checkpoint, **folded.after}
+        after = await self._marks(folded.after)
+        if after:
+            await self.views.commit(self.build, self._guarded(after), after, folded)
+            self._pace.count(sum(mark.position - self.checkpoint[each].position for each, mark in after.items()))
+            self.checkpoint = {**self.checkpoint, **after}
             self._keep({key: after for key, (_, after) in folded.changes.items()})
         if folded.poison is not None:
             raise folded.poison
         return True
+
+    async def _marks(self, after: Mapping[int, int]) -> Marks:
+        """Of the events at positions behind the checkpoint; the log is asked for those amid what is being written."""
+        moved = {each: position for each, position in after.items() if position > self.checkpoint[each].position}
+        amid = {each: position for each, position in moved.items() if position < self._ends[each].position}
+        found = await self._events.marks(amid) if amid else {}
+        if len(found) < len(amid):
+            raise WrongLog("the log was restored from an older state while the view was written")
+        return {each: found[each] if each in amid else self._ends[each] for each in moved}
 
     async def _load(self, portion: Portion) -> Mapping[str, Any]:
         keys = {step.key for step in portion.steps if step.fold is not None and step.key is not None}

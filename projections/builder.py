@@ -64,9 +64,9 @@ class Builder:
     async def _build(self, events: EventStore, views: ReadStore, versions: Versions, build: Build) -> None:
         """All the way to being served. Wherever it is interrupted, the next try goes on from the checkpoint."""
         await self.reporter.tell(views, build.version)
-        writer = BuildWriter(views, build, self._folding, self.reporter.pace)
+        writer = BuildWriter(events, views, build, self._folding, self.reporter.pace)
         await writer.find_place()
-        await writer.refuse_other_log(events)
+        await writer.refuse_other_log()
         served, model = await versions.served_version(), await versions.must_be_compared(build)
         await self._catch_up(events, writer, model)
         await versions.index(build)
@@ -81,7 +81,7 @@ class Builder:
                 return
             await self._catch_up(events, writer, model)
             async with Versions(holding.connection, self._projection).held(served) as place:
-                if await Bulk(writer, place, self.reporter).run(events):
+                if await Bulk(writer, place, self.reporter).run():
                     await versions.serve(build)
         finally:
             await holding.close()
@@ -93,7 +93,7 @@ class Builder:
         if self._helpers is not None and bulk.missing >= PARALLEL_FROM:
             await self._helpers(writer.build.version, goal)
             await writer.find_place()
-        there = await bulk.run(events)
+        there = await bulk.run()
         await writer.views.stands(writer.build, writer.positions)
         return there
 
@@ -110,7 +110,7 @@ class Builder:
         versions = Versions(connection, self._projection)
         snapshot = connection.transaction(isolation="repeatable_read", readonly=True)
         async with Versions(holding.connection, self._projection).held(model.version) as place:
-            await Bulk(writer, place, self.reporter).run(events)
+            await Bulk(writer, place, self.reporter).run()
             with unavailable("cannot compare the versions"):
                 await snapshot.start()
             # The first statement takes the snapshot, which has both where they are now; then the served one may go on.

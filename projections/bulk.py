@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from actors.store.event_store import EventStore, LoggedEvent
+from actors.store.event_store import EventStore, Stretch
 from projections.build import Build
 from projections.build_writer import BuildWriter
 from projections.errors import PoisonEvent
@@ -37,7 +37,7 @@ class Bulk:
         """How many events there are up to the goal."""
         return sum(max(0, goal - self._writer.checkpoint[partition].position) for partition, goal in self._goal.items())
 
-    async def run(self, events: EventStore) -> bool:
+    async def run(self) -> bool:
         """Get there, or stop between two batches when somebody orders something. Returns whether it is there.
 
         Raises as `BuildWriter.put`.
@@ -46,20 +46,20 @@ class Bulk:
         # A partition after the other, because then the same rows come again within a batch.
         lanes = [[each] for each in self._goal] if projection.stays_in_partition else [list(self._goal)]
         for lane in lanes:
-            while not views.orders.is_set() and (batch := await self._read(events, lane)):
-                await self._writer.put(batch)
+            while not views.orders.is_set() and (stretch := await self._read(lane)).ends:
+                await self._writer.put(stretch)
                 if self._reporter.is_due:
                     await self._reporter.tell(views, self._writer.build.version, self.missing)
         return not self.missing
 
-    async def _read(self, events: EventStore, lane: Sequence[int]) -> Sequence[LoggedEvent]:
+    async def _read(self, lane: Sequence[int]) -> Stretch:
+        """The next events of some partitions, none of them beyond the goal; empty when it is reached."""
         checkpoint = self._writer.positions
         after = {each: checkpoint[each] for each in lane if checkpoint[each] < self._goal[each]}
         if not after:
-            return []
-        categories = self._writer.build.projection.categories
-        batch = await events.follow(after, limit=BATCH // len(after), categories=categories)
-        return [event for event in batch if event.position <= self._goal[event.partition]]
+            return Stretch((), {}, {})
+        limit = min(BATCH // len(after), *(self._goal[each] - position for each, position in after.items()))
+        return await self._writer.read(after, limit)
 
 
 async def help_to_build(
@@ -82,12 +82,12 @@ async def help_to_build(
         await views.listen(projection.name)
         events = await open_log()
         reporter = Reporter(projection.name, building=True, share=1 + share.index)
-        writer = BuildWriter(views, Build(projection, version), Folding(projection), reporter.pace, goal)
+        writer = BuildWriter(events, views, Build(projection, version), Folding(projection), reporter.pace, goal)
         try:
             await writer.find_place()
             bulk = Bulk(writer, goal, reporter)
             await reporter.tell(views, version, bulk.missing)
-            await bulk.run(events)
+            await bulk.run()
         except PoisonEvent as poison:
             log.warning("helper stopped", extra={"projection": projection.name, "reason": str(poison)})
         finally:

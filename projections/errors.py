@@ -45,14 +45,14 @@ class PoisonEvent(ProjectionsError):
 
 
 class LogHasGap(ProjectionsError):
-    """A position of the log is missing; a view built past it would be wrong."""
+    """Positions of the log are missing; a view built past them would be wrong."""
 
-    def __init__(self, partition: int, expected: int, found: int) -> None:
-        super().__init__(partition, expected, found)
-        self.partition, self.expected, self.found = partition, expected, found
+    def __init__(self, partition: int, position: int, missing: int) -> None:
+        super().__init__(partition, position, missing)
+        self.partition, self.position, self.missing = partition, position, missing
 
     def __str__(self) -> str:
-        return f"partition {self.partition} of the log goes on at {self.found} instead of {self.expected}"
+        return f"partition {self.partition} of the log lacks {self.missing} events up to position {self.position}"
 
 
 class WrongLog(ProjectionsError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,11 +10,9 @@ from pydantic import BaseModel
 
 from actors.domain.decider import Event
 from actors.domain.upcast import Reading, UnreadableEvent
-from actors.store.event_store import LoggedEvent, Mark, Marks, RecordedEvent
+from actors.store.event_store import LoggedEvent, RecordedEvent, Stretch, positions_of
 from projections.errors import LogHasGap, PoisonEvent
 from projections.projection import AnyProjection, Fold, Recorded
-
-NOTHING = Mark(0, 0)
 
 
 @dataclass(slots=True)
@@ -23,7 +21,6 @@ class Step:
 
     Attributes:
         key: of the row; None when that cannot be said.
-        before: mark of the event in front of it.
     """
 
     event: LoggedEvent | RecordedEvent
@@ -31,12 +28,6 @@ class Step:
     fold: Fold[Any] | None = None
     recorded: Recorded[Any] | None = None
     poison: str | None = None
-    before: Mark = NOTHING
-
-    @property
-    def mark(self) -> Mark:
-        """Of the event."""
-        return Mark(self.event.position, self.event.epoch)
 
 
 @dataclass(slots=True)
@@ -45,21 +36,22 @@ class Portion:
 
     Attributes:
         steps: those that the projection does something with.
-        after: partition → mark of the last of the events, also of those that are no steps.
+        after: partition → position of the last of the events, also of those that are no steps.
     """
 
     steps: Sequence[Step]
-    after: Marks
+    after: Mapping[int, int]
 
     def halves(self) -> tuple[Portion, Portion]:
         """The same, cut in front of the step in the middle."""
         middle = len(self.steps) // 2
         return Portion(self.steps[:middle], self.up_to(self.steps[middle])), Portion(self.steps[middle:], self.after)
 
-    def up_to(self, step: Step) -> Marks:
+    def up_to(self, step: Step) -> Mapping[int, int]:
         """How far the log is folded when everything in front of a step is."""
         here = step.event.partition
-        return {**{each: mark for each, mark in self.after.items() if each < here}, here: step.before}
+        earlier = {each: position for each, position in self.after.items() if each < here}
+        return {**earlier, here: step.event.position - 1}
 
 
 @dataclass(slots=True)
@@ -84,13 +76,13 @@ class Folded:
     """What a portion came to.
 
     Attributes:
-        after: partition → mark of the last event that is done with.
+        after: partition → position of the last event that is done with.
         changes: key → row before, row after.
         behind: events that wait behind a parked one of their row.
         poison: the event that could not be folded; everything before it is in here, nothing behind it.
     """
 
-    after: Marks
+    after: Mapping[int, int]
     changes: dict[str, tuple[BaseModel | None, BaseModel | None]] = field(default_factory=dict)
     behind: list[Step] = field(default_factory=list)
     poison: PoisonEvent | None = None
@@ -109,23 +101,18 @@ class Folding:
         self._categories = set(projection.categories)
         self._stays = projection.stays_in_partition
 
-    def portion(self, events: Iterable[LoggedEvent], checkpoint: Marks) -> Portion:
-        """What to do with each event, in the order of the log.
+    def portion(self, stretch: Stretch, checkpoint: Mapping[int, int]) -> Portion:
+        """What to do with each event behind the checkpoint, in the order of the log.
 
         Raises:
-            LogHasGap: an event is missing between the checkpoint and these events.
+            LogHasGap: an event is missing between the checkpoint and the end of the stretch.
         """
-        after: dict[int, Mark] = {}
-        steps = []
-        for event in events:
-            partition, position = event.partition, event.position
-            before = after[partition] if partition in after else checkpoint[partition]
-            if position != before.position + 1:
-                raise LogHasGap(partition, before.position + 1, position)
-            after[partition] = Mark(position, event.epoch)
-            if event.stream and (step := self.step(event)) is not None:
-                step.before = before
-                steps.append(step)
+        after = positions_of(stretch.ends)
+        for partition, end in after.items():
+            missing = end - checkpoint[partition] - stretch.lengths[partition]
+            if missing:
+                raise LogHasGap(partition, end, missing)
+        steps = [step for event in stretch.events if (step := self.step(event)) is not None]
         return Portion(steps, after)
 
     def fold(self, portion: Portion, rows: Mapping[str, Any], aside: Aside) -> Folded:

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from actors.store.event_store import EventStore
+from actors.store.event_store import EventStore, Stretch
 from projections.build import Build
 from projections.build_writer import BuildWriter
 from projections.errors import LogHasGap, PoisonEvent, WrongLog
@@ -24,6 +24,9 @@ BATCH = 256  # events of each partition
 # A busy view takes together what comes within this time, because each round costs as much as many events; one that had
 # nothing to do takes the first event at once.
 ROUND_S = 0.02
+# The same while events come that are none of the view's. Who wrote one of these and asks this view with the token waits
+# no longer than others do for an event of the view.
+ROUND_OF_OTHERS_S = 0.04
 FURTHER_THAN_ANY_LOG = 2**62
 
 
@@ -69,24 +72,21 @@ class Follower:
 
     async def _follow(self, events: EventStore, views: ReadStore, build: Build, paused: bool) -> None:
         partitions = self._share.partitions(events.info.partitions)
-        writer = BuildWriter(views, build, self._folding, self.reporter.pace, partitions)
+        writer = BuildWriter(events, views, build, self._folding, self.reporter.pace, partitions)
         await writer.find_place()
         self._writer = writer
         if paused:
             await self.reporter.tell_until_orders(views, events, build.version, writer.positions, None)
-        await writer.refuse_other_log(events)
+        await writer.refuse_other_log()
         stood = True
         await self._report(events, views, writer)
         while not views.orders.is_set():
             began = time.monotonic()
-            batch = await events.follow(writer.positions, limit=BATCH, categories=self._projection.categories)
-            if batch:
-                if writer.meets_new_epoch(batch):
-                    await writer.refuse_other_log(events)
-                await writer.put(batch)
+            stretch = await writer.read(writer.positions, BATCH)
+            if stretch.ends:
+                await writer.put(stretch)
                 stood = stood and await views.stands(build, writer.positions)
-                if len(batch) < BATCH:
-                    await asyncio.sleep(max(0.0, began + ROUND_S - time.monotonic()))
+                await asyncio.sleep(max(0.0, began + _round_s(stretch) - time.monotonic()))
             else:
                 await self._wait(views, events.info.partitions, writer.positions)
             if self.reporter.is_due:
@@ -111,3 +111,10 @@ class Follower:
         log.critical("projection stopped", extra={"projection": self._projection.name, "reason": reason})
         version, checkpoint = (0, {}) if self._writer is None else (self._writer.build.version, self._writer.positions)
         await self.reporter.tell_until_orders(views, events, version, checkpoint, reason)
+
+
+def _round_s(stretch: Stretch) -> float:
+    """How long a round takes at least that did this much."""
+    if max(stretch.lengths.values()) >= BATCH:
+        return 0.0
+    return ROUND_S if stretch.events else ROUND_OF_OTHERS_S

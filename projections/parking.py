@@ -180,7 +180,7 @@ class Parking:
     async def _write(self, build: Build, step: Step) -> None:
         keys = [step.key] if step.fold is not None and step.key is not None else []
         before: dict[str, BaseModel] = await self._views.load(build, keys)
-        folded = self._folding.fold(Portion([step], {step.event.partition: step.mark}), before, Aside())
+        folded = self._folding.fold(Portion([step], {step.event.partition: step.event.position}), before, Aside())
         if folded.poison is not None:
             raise RowRefused(folded.poison.reason)
         with refused():

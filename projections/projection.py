@@ -15,7 +15,7 @@ checkpoint in one transaction.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
@@ -137,6 +137,14 @@ class Projection(Generic[R]):
     def stays_in_partition(self) -> bool:
         """Whether each row is folded from one actor, so that several runners can share the partitions out."""
         return self.locate is _of_its_actor and len(self.sources) == 1
+
+    @property
+    def types(self) -> Collection[str] | None:
+        """Stored names of the events that it has to see; None = all of its sources."""
+        if self.unknown == "stop":
+            return None
+        readings = [each for source in self.sources for each in source.readings.items()]
+        return {name for name, reading in readings if reading.model in self.on}
 
     @property
     def categories(self) -> Sequence[str]:

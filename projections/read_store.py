@@ -140,11 +140,12 @@ class ReadStore:
             records = await self.connection.fetch(build.rows.load, keys)
         return {record[build.projection.key]: build.rows.read(record) for record in records}
 
-    async def commit(self, build: Build, before: Marks, folded: Folded) -> None:
+    async def commit(self, build: Build, before: Marks, after: Marks, folded: Folded) -> None:
         """Write changed rows, tallies, what is parked, and the checkpoint in one transaction.
 
         Args:
             before: the checkpoint that was folded from: of all partitions whose events may change these rows.
+            after: what has moved of it.
 
         Raises:
             LostRace: the checkpoint is not at `before`, or parked events were decided meanwhile; nothing was written.
@@ -152,12 +153,15 @@ class ReadStore:
             ViewsUnavailable: it may or may not have been written; the checkpoint tells.
         """
         with unavailable("cannot write the view"), refused():
+            if not folded.changes and not folded.behind:
+                # Most rounds of most views: one statement, which is a transaction of its own.
+                await self._move_checkpoint(build, before, after)
+                return
             async with self.connection.transaction():
                 # First, because it makes a second copy of the projection wait here, and then lose.
-                await self._move_checkpoint(build, before, folded.after)
+                await self._move_checkpoint(build, before, after)
                 await self._park_behind(build, folded.behind)
                 await self.write_rows(build, folded.changes)
-                await self.connection.execute(_SQL["tell_readers"], build.projection.name)
 
     async def stop(self, build: Build, poison: PoisonEvent) -> bool:
         """Keep at which event the projection stands. Returns whether it was decided before that it goes past it."""
@@ -215,7 +219,7 @@ class ReadStore:
     async def _move_checkpoint(self, build: Build, before: Marks, after: Marks) -> None:
         partitions = sorted(before)
         now = {**before, **after}
-        done = await self.connection.execute(
+        moved = await self.connection.fetchrow(
             _SQL["move_checkpoint"],
             build.projection.name,
             build.version,
@@ -224,7 +228,7 @@ class ReadStore:
             [now[each].position for each in partitions],
             [now[each].epoch for each in partitions],
         )
-        if done != f"UPDATE {len(partitions)}":
+        if moved is None:
             raise LostRace(build.projection.name)
 
     async def _park_behind(self, build: Build, behind: Sequence[Step]) -> None:

@@ -5,8 +5,8 @@ It shares the folds with the runner, and nothing else, so that a mistake of the 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
@@ -53,7 +53,7 @@ class Replay:
         rows: dict[str, BaseModel] = {}
         for partition, end in upto.items():
             async for event in self._read(partition, end):
-                if event.stream and Place(event.partition, event.position) not in self._left_out:
+                if Place(event.partition, event.position) not in self._left_out:
                     self._fold(event, rows)
         return rows
 
@@ -75,12 +75,13 @@ class Replay:
     async def _read(self, partition: int, end: int) -> AsyncIterator[LoggedEvent]:
         position = 0
         while position < end:
-            page: Sequence[Any] = await self._events.follow(
+            page = await self._events.follow(
                 {partition: position}, limit=min(PAGE, end - position), categories=self._projection.categories
             )
-            if not page or page[-1].position != position + len(page):
-                raise ValueError(f"the log has no event behind position {position} of partition {partition}")
-            for event in page:
+            length = page.lengths.get(partition, 0)
+            if not length or page.ends[partition].position != position + length:
+                raise ValueError(f"the log has no event behind position {position + length} of partition {partition}")
+            for event in page.events:
                 yield event
-            position = page[-1].position
-            self._progress(len(page))
+            position += length
+            self._progress(length)

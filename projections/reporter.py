@@ -50,7 +50,7 @@ class Reporter:
         """Report at once how far a version is behind the log."""
         heads = await events.heads()
         missing = sum(heads.get(partition, 0) - position for partition, position in checkpoint.items())
-        oldest = [event.recorded_at for event in await events.follow(checkpoint, limit=1, categories=())]
+        oldest = [event.recorded_at for event in await events.read_partitions(checkpoint, limit=1)]
         seconds = max(0.0, (datetime.now(UTC) - min(oldest)).total_seconds()) if oldest else 0.0
         await self.tell(views, version, missing, seconds, error)
 

@@ -146,10 +146,7 @@ class History(NamedTuple):
 
 
 class LoggedEvent(NamedTuple):
-    """An event as one who follows the log sees it: a `RecordedEvent` without what only writers need.
-
-    Of an event that was not asked for there is only its place: `stream`, `type` and `data` are empty.
-    """
+    """An event as one who follows the log sees it: a `RecordedEvent` without what only writers need."""
 
     partition: int
     position: int
@@ -159,6 +156,20 @@ class LoggedEvent(NamedTuple):
     data: str
     epoch: int
     recorded_at: datetime
+
+
+class Stretch(NamedTuple):
+    """A piece of the log as one who follows it sees it.
+
+    Attributes:
+        events: those that were asked for, ordered by partition and position.
+        ends: partition → mark of the last event, asked for or not; partitions without a new one are left out.
+        lengths: partition → how many events it has there, asked for or not; fewer than positions = a gap.
+    """
+
+    events: Sequence[LoggedEvent]
+    ends: Marks
+    lengths: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,9 +331,18 @@ class EventStore(Protocol):
         ...
 
     async def follow(
-        self, after: Mapping[int, int], *, limit: int, categories: Collection[str]
-    ) -> Sequence[LoggedEvent]:
-        """The next events of some partitions, as `read_partitions`; of other categories their places only."""
+        self,
+        after: Mapping[int, int],
+        *,
+        limit: int,
+        categories: Collection[str],
+        types: Collection[str] | None = None,
+    ) -> Stretch:
+        """The next events of some partitions, as `read_partitions`; how many there are, and the content of some.
+
+        Args:
+            categories, types: of the events that are asked for; None = all types.
+        """
         ...
 
     async def heads(self) -> Mapping[int, int]:

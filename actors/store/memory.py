@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -21,6 +22,7 @@ from actors.store.event_store import (
     RecordedEvent,
     Snapshot,
     StoreInfo,
+    Stretch,
     Unstorable,
     VersionTaken,
     WriteSession,
@@ -102,14 +104,21 @@ class MemoryEventStore(EventStore):
 
     @override
     async def follow(
-        self, after: Mapping[int, int], *, limit: int, categories: Collection[str]
-    ) -> Sequence[LoggedEvent]:
-        return [
+        self,
+        after: Mapping[int, int],
+        *,
+        limit: int,
+        categories: Collection[str],
+        types: Collection[str] | None = None,
+    ) -> Stretch:
+        read = await self.read_partitions(after, limit=limit)
+        events = [
             LoggedEvent(*each[:6], each.epoch, each.recorded_at)
-            if each.category in categories
-            else LoggedEvent(*each[:2], "", each.version, "", "", each.epoch, each.recorded_at)
-            for each in await self.read_partitions(after, limit=limit)
+            for each in read
+            if each.category in categories and (types is None or each.type in types)
         ]
+        ends = {each.partition: Mark(each.position, each.epoch) for each in read}
+        return Stretch(events, ends, Counter(each.partition for each in read))
 
     @override
     async def heads(self) -> Mapping[int, int]:

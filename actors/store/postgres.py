@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -23,6 +24,7 @@ from actors.store.event_store import (
     StoreInfo,
     StoreUnavailable,
     StoreUnsuitable,
+    Stretch,
     WriteSession,
 )
 from actors.store.migrations import migrate
@@ -34,6 +36,9 @@ OLDEST_VERSION = 15
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0
 POOL_SIZE = 4
+# Events whose content comes as one array, which PostgreSQL limits to 1 GB: an event is smaller than 1 MiB.
+PIECE = 1_000
+_NO_END = 2**62
 
 # All reads go by a key. They are planned once for each connection, and so that the plan does not depend on how small
 # a table was at that time.
@@ -138,11 +143,26 @@ class PostgresEventStore(EventStore):
 
     @override
     async def follow(
-        self, after: Mapping[int, int], *, limit: int, categories: Collection[str]
-    ) -> Sequence[LoggedEvent]:
-        arguments = (list(after.keys()), list(after.values()), limit, list(categories))
+        self,
+        after: Mapping[int, int],
+        *,
+        limit: int,
+        categories: Collection[str],
+        types: Collection[str] | None = None,
+    ) -> Stretch:
+        pieces = map(list, zip(*_pieces(after, limit), strict=True))
+        wanted = (list(categories), None if types is None else list(types))
         with translated("cannot read"):
-            return [LoggedEvent._make(row) for row in await self._pool.fetch(_SQL["follow"], *arguments)]
+            rows = await self._pool.fetch(_SQL["follow"], *pieces, *wanted)
+        events: list[LoggedEvent] = []
+        ends: dict[int, Mark] = {}
+        lengths: dict[int, int] = {}
+        for partition, end, epoch, length, *columns in rows:
+            ends[partition] = Mark(end, epoch)
+            lengths[partition] = lengths.get(partition, 0) + length
+            if columns[0] is not None:
+                events += map(LoggedEvent, repeat(partition), *columns)
+        return Stretch(events, ends, lengths)
 
     @override
     async def heads(self) -> Mapping[int, int]:
@@ -164,6 +184,19 @@ class PostgresEventStore(EventStore):
     async def _read(self, query: str, *arguments: object) -> list[RecordedEvent]:
         with translated("cannot read"):
             return recorded(await self._pool.fetch(_SQL[query], *arguments))
+
+
+def _pieces(after: Mapping[int, int], limit: int) -> Iterator[tuple[int, int, int, int]]:
+    """What is to be read: partition, position to start behind, last position, how many events.
+
+    Positions have no gaps, so it is known where each piece begins. The last one ends wherever it has enough events: if
+    there should be a gap after all, it is not overlooked.
+    """
+    for partition, position in after.items():
+        for done in range(0, limit, PIECE):
+            last = done + PIECE >= limit
+            end = _NO_END if last else position + done + PIECE
+            yield partition, position + done, end, min(PIECE, limit - done)
 
 
 async def _leave_as_it_is(_: object) -> None:

@@ -194,8 +194,8 @@ async def _read(events_url: str) -> None:
     log = await PostgresEventStore.open(events_url, partitions=PARTITIONS)
     for partition in range(PARTITIONS):
         position = 0
-        while page := await log.follow({partition: position}, limit=BATCH, categories=CUSTOMERS.categories):
-            position = page[-1].position
+        while ends := (await log.follow({partition: position}, limit=BATCH, categories=CUSTOMERS.categories)).ends:
+            position = ends[partition].position
     await log.close()
 
 

@@ -5,13 +5,23 @@ SELECT partition, position, epoch FROM checkpoints WHERE name = $1 AND version =
 SELECT partition, position FROM checkpoints JOIN projections USING (name, version) WHERE name = $1 AND served;
 
 -- name: move_checkpoint
--- Compare and set: counts fewer rows than asked when another copy of the projection was faster, in whatever partition.
-UPDATE checkpoints SET position = moved.after, epoch = moved.epoch
-FROM unnest($3::integer[], $4::bigint[], $5::bigint[], $6::bigint[]) AS moved (partition, before, after, epoch)
-WHERE name = $1 AND version = $2 AND checkpoints.partition = moved.partition AND position = moved.before;
-
--- name: tell_readers
-SELECT pg_notify('rayleans_views', $1);
+-- Compare and set, all of it or nothing, and readers are told; no row when another copy of the projection was faster, in
+-- whatever partition.
+WITH held AS MATERIALIZED (
+    SELECT checkpoints.partition, asked.after, asked.epoch
+    FROM checkpoints
+    JOIN unnest($3::integer[], $4::bigint[], $5::bigint[], $6::bigint[]) AS asked (partition, before, after, epoch)
+      ON checkpoints.partition = asked.partition AND checkpoints.position = asked.before
+    WHERE name = $1 AND version = $2
+    FOR NO KEY UPDATE OF checkpoints
+), moved AS (
+    UPDATE checkpoints SET position = held.after, epoch = held.epoch
+    FROM held
+    WHERE name = $1 AND version = $2 AND checkpoints.partition = held.partition
+      AND (SELECT count(*) FROM held) = cardinality($3::integer[])
+    RETURNING checkpoints.partition
+)
+SELECT pg_notify('rayleans_views', $1) FROM moved LIMIT 1;
 
 -- name: report
 INSERT INTO runners (name, building, share, version, pid, events_per_s, lag_events, lag_seconds, error)

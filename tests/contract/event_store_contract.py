@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
@@ -21,11 +22,13 @@ from actors.store.event_store import (
     Unstorable,
     VersionTaken,
     WriteSession,
+    furthest,
     partition_of,
 )
 from actors.store.log_scan import LogScan, Order
 
 PARTITIONS = 4
+BEGINNING = dict.fromkeys(range(PARTITIONS), 0)
 
 
 def new(
@@ -34,13 +37,14 @@ def new(
     *,
     command_id: UUID | None = None,
     ordinal: int = 0,
+    type_: str = "Deposited",
     data: str = '{"a": 1}',
 ) -> NewEvent:
     return NewEvent(
         partition=partition_of(stream, PARTITIONS),
         stream=stream,
         version=version,
-        type="Deposited",
+        type=type_,
         data=data,
         metadata='{"by": "test"}',
         command_id=command_id or uuid4(),
@@ -206,22 +210,38 @@ class EventStoreContract:
 
         assert await store.read_histories({}) == {}
 
-    async def test_one_who_follows_gets_the_places_of_all_events_and_the_content_of_some(
-        self, store: EventStore
-    ) -> None:
+    async def test_one_who_follows_gets_the_content_of_some_events_and_the_end_of_all(self, store: EventStore) -> None:
         session = await own_all(store)
-        await session.append([new("account-ada", data='{"n": "ö"}'), new("order-1")])
+        await session.append(
+            [new("account-ada", data='{"n": "ö"}'), new("account-ada", 2, type_="Opened"), new("order-1")]
+        )
+        everything = await store.read_partitions(BEGINNING, limit=10)
 
-        events = await store.follow(dict.fromkeys(range(PARTITIONS), 0), limit=10, categories=["account"])
+        stretch = await store.follow(BEGINNING, limit=10, categories=["account"])
+        deposits = await store.follow(BEGINNING, limit=10, categories=["account"], types=["Deposited"])
 
-        assert [(event.partition, event.position) for event in events] == [
-            (event.partition, event.position)
-            for event in await store.read_partitions(dict.fromkeys(range(PARTITIONS), 0), limit=10)
-        ]
-        assert sorted((event.stream, event.type, event.data) for event in events) == [
-            ("", "", ""),
+        assert [(event.stream, event.type, event.data) for event in stretch.events] == [
             ("account-ada", "Deposited", '{"n": "ö"}'),
+            ("account-ada", "Opened", '{"a": 1}'),
         ]
+        assert list(deposits.events) == list(stretch.events[:1])
+        for each in (stretch, deposits):
+            assert each.ends == furthest(*(event.marks for event in everything))
+            assert each.lengths == Counter(event.partition for event in everything)
+
+    async def test_one_who_follows_gets_a_long_stretch_whole_and_no_further_than_asked(
+        self, store: EventStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("actors.store.postgres.PIECE", 3)
+        session = await own_all(store)
+        await session.append(history("account-ada", 11))
+        partition = partition_of("account-ada", PARTITIONS)
+
+        stretch = await store.follow({partition: 1}, limit=8, categories=["account"])
+
+        assert [event.position for event in stretch.events] == list(range(2, 10))
+        assert (stretch.ends[partition].position, stretch.lengths) == (9, {partition: 8})
+        assert not (await store.follow({partition: 11}, limit=8, categories=["account"])).ends
 
     async def test_partitions_are_read_in_order_with_a_limit_for_each(self, store: EventStore) -> None:
         session = await own_all(store)

@@ -219,12 +219,12 @@ class ChecksOutLate(ReadStore):
     """A seeded bug: the checkpoint is moved in another transaction than the rows."""
 
     @override
-    async def commit(self, build: Build, before: Marks, folded: Folded) -> None:
+    async def commit(self, build: Build, before: Marks, after: Marks, folded: Folded) -> None:
         async with self.connection.transaction():
             await self.write_rows(build, folded.changes)
         if RANDOM.random() < 0.3:
             self.connection.terminate()
-        await super().commit(build, before, replace(folded, changes={}))
+        await super().commit(build, before, after, replace(folded, changes={}))
 
 
 async def test_seeded_bug_checkpoint_in_another_transaction_is_caught(

@@ -9,10 +9,10 @@ from importlib.resources import files
 import asyncpg
 import pytest
 
-from actors.store.event_store import Deposed, StoreUnavailable, StoreUnsuitable
+from actors.store.event_store import Deposed, StoreUnavailable, StoreUnsuitable, partition_of
 from actors.store.migrations import migrate
 from actors.store.postgres import PostgresEventStore
-from tests.contract.event_store_contract import PARTITIONS, new, own_all, whole_log
+from tests.contract.event_store_contract import PARTITIONS, history, new, own_all, whole_log
 
 WAITING = "FROM pg_locks WHERE NOT granted AND relation = 'events'::regclass"
 CATALOG = """
@@ -42,6 +42,22 @@ async def test_migrations_lead_to_the_schema(new_database: Callable[[], str], pa
     await migrate(migrated, package)
     await migrated.close()
     await made.close()
+
+
+async def test_event_that_is_missing_in_the_log_shows_to_whoever_follows_it(
+    store: PostgresEventStore, events_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.store.postgres.PIECE", 2)
+    session = await own_all(store)
+    await session.append(history("account-ada", 9))
+    partition = partition_of("account-ada", PARTITIONS)
+    connection = await asyncpg.connect(events_url)
+    await connection.execute("DELETE FROM events WHERE position BETWEEN 2 AND 7")
+    await connection.close()
+
+    for limit in (1, 4, 9):
+        stretch = await store.follow({partition: 1}, limit=limit, categories=["account"])
+        assert stretch.ends[partition].position - 1 > stretch.lengths[partition]
 
 
 async def test_holder_that_is_stuck_in_an_append_is_put_out_and_has_written_nothing(

@@ -124,10 +124,12 @@ async def test_copy_whose_row_another_copy_has_changed_from_another_partition_wr
     build, _ = wanted
     start, _ = await slow.place(build)
     row = AccountRow(id="shared", owner="Ada", balance=1)
-    await fast.commit(build, start, Folded({0: Mark(1, 7)}, {"shared": (None, row)}))
+    await fast.commit(build, start, {0: Mark(1, 7)}, Folded({0: 1}, {"shared": (None, row)}))
 
     with pytest.raises(LostRace):
-        await slow.commit(build, start, Folded({1: Mark(1, 7)}, {"shared": (None, row)}))
+        await slow.commit(build, start, {1: Mark(1, 7)}, Folded({1: 1}, {"shared": (None, row)}))
+    with pytest.raises(LostRace):
+        await slow.commit(build, start, {1: Mark(1, 7)}, Folded({1: 1}))
 
     assert (await slow.place(build))[0] == {**start, 0: Mark(1, 7)}
     assert await balances_of_build(views_url) == [1]

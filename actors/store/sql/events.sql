@@ -58,13 +58,23 @@ CROSS JOIN LATERAL (
 ORDER BY next.partition, position;
 
 -- name: follow
--- As read_partitions. Of categories that were not asked for, nothing is sent but the place.
-SELECT next.partition, position, CASE WHEN wanted THEN stream ELSE '' END, version,
-       CASE WHEN wanted THEN type ELSE '' END, CASE WHEN wanted THEN data::text ELSE '' END, epoch, recorded_at
-FROM unnest($1::integer[], $2::bigint[]) AS asked (partition, after)
+-- For each asked piece of a partition where it ends, how many events it has, and arrays of those that are wanted: they
+-- cost half of what rows cost, and an event that is not wanted costs next to nothing.
+SELECT asked.partition, piece.*
+FROM unnest($1::integer[], $2::bigint[], $3::bigint[], $4::integer[]) AS asked (partition, after, upto, size)
 CROSS JOIN LATERAL (
-    SELECT events.*, split_part(stream, '-', 1) = ANY($4::text[]) AS wanted FROM events
-    WHERE events.partition = asked.partition AND events.position > asked.after
-    ORDER BY events.position LIMIT $3
-) AS next
-ORDER BY next.partition, position;
+    SELECT max(position) AS "end", max(epoch) AS epoch, count(*) AS length,
+           array_agg(position) FILTER (WHERE wanted), array_agg(stream) FILTER (WHERE wanted),
+           array_agg(version) FILTER (WHERE wanted), array_agg(type) FILTER (WHERE wanted),
+           array_agg(data::text) FILTER (WHERE wanted), array_agg(epoch) FILTER (WHERE wanted),
+           array_agg(recorded_at) FILTER (WHERE wanted)
+    FROM (
+        SELECT position, stream, version, type, data, epoch, recorded_at,
+               split_part(stream, '-', 1) = ANY($5::text[]) AND ($6::text[] IS NULL OR type = ANY($6)) AS wanted
+        FROM events
+        WHERE events.partition = asked.partition AND events.position > asked.after AND events.position <= asked.upto
+        ORDER BY events.position LIMIT asked.size
+    ) AS next
+) AS piece
+WHERE length > 0
+ORDER BY asked.partition, asked.after;
