@@ -12,11 +12,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from actors.domain.domain import DomainError
-from actors.store.data_dir import DataDirError
-from actors.store.embedded import EmbeddedError
 from gateway.connection import ERROR, USAGE, CommandLineError
-from gateway.local_key import LocalKeyError
 from gateway.settings import SettingsError
 
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -60,16 +56,26 @@ def show_items(output: Output, items: Sequence[Mapping[str, Any]], columns: Sequ
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Do the work of a command; ends the program with a message when it cannot be done."""
-    from actors.errors import Unavailable
-    from gateway.ray_actors import ServiceRunning
-
     try:
         return uvloop.run(work)
-    except (
-        *(CommandLineError, DataDirError, DomainError, EmbeddedError, LocalKeyError, ServiceRunning, SettingsError),
-        Unavailable,
-    ) as exc:
+    except (CommandLineError, SettingsError) as exc:
         fail(exc)
+    except Exception as exc:
+        if isinstance(exc, _around_the_service()):
+            fail(exc)
+        raise
+
+
+def _around_the_service() -> tuple[type[Exception], ...]:
+    """What else may be wrong. Imported when something is: these modules bring Ray and more with them."""
+    from actors.domain.domain import DomainError
+    from actors.errors import Unavailable
+    from actors.store.data_dir import DataDirError
+    from actors.store.embedded import EmbeddedError
+    from gateway.local_key import LocalKeyError
+    from gateway.ray_actors import ServiceRunning
+
+    return (DataDirError, DomainError, EmbeddedError, LocalKeyError, ServiceRunning, Unavailable)
 
 
 def fail(error: Exception) -> NoReturn:

@@ -11,8 +11,6 @@ from actors.runtime.placement import Placement
 from gateway.cli.options import DataOption, UrlOption, settings_of
 from gateway.cli.output import fail, messages, run
 from gateway.connection import service_url
-from gateway.local_key import LocalKey, LocalKeyError
-from gateway.sign_in import SignInCodes, console_link
 
 commands = typer.Typer()
 
@@ -56,6 +54,9 @@ def console(url: UrlOption = None, data: DataOption = None) -> None:
     Example:
       xdg-open "$(rayleans console)"
     """
+    from gateway.local_key import LocalKey, LocalKeyError
+    from gateway.sign_in import SignInCodes, console_link
+
     folder = settings_of(data).data
     try:
         code = SignInCodes(folder).make(LocalKey.load(folder))

@@ -8,11 +8,9 @@ from typing import Annotated
 
 import typer
 
-from gateway.auth import TOKEN_SCOPES
 from gateway.cli.options import DataOption, settings_of
 from gateway.cli.output import fail
 from gateway.connection import USAGE, CommandLineError
-from gateway.local_key import LocalKey, LocalKeyError
 
 commands = typer.Typer()
 
@@ -29,6 +27,9 @@ def token(
     Example:
       rayleans token --scope queries:read --subject bob --expires 1h
     """
+    from gateway.auth import TOKEN_SCOPES
+    from gateway.local_key import LocalKey, LocalKeyError
+
     scopes = [each for part in scope for each in part.split()]
     unknown = sorted(set(scopes) - set(TOKEN_SCOPES))
     if unknown:
