@@ -10,7 +10,7 @@ import pytest
 from gateway.client import GatewayClient
 from tests.acceptance import serving
 from tests.acceptance.serving import Served
-from tests.faults.renamers import renamers
+from tests.faults.shoppers import shoppers
 
 CALLERS = 24
 BACK_WITHIN_S = 20.0
@@ -27,7 +27,7 @@ def served_by_two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 async def test_f4_gateway_killed_under_load_while_the_other_goes_on(served_by_two: Served) -> None:
-    async with renamers([served_by_two.url], served_by_two.token, CALLERS) as acknowledged:
+    async with shoppers([served_by_two.url], served_by_two.token, CALLERS) as acknowledged:
         await acknowledged.more(300)
         for _ in range(2):
             victim = served_by_two.actors("Gateway")[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from projections.standard import STANDARD
-from tests.faults.renamers import Count, renamers
+from tests.faults.shoppers import Count, shoppers
 from tests.integration.service import running_service
 
 CALLERS = 16
@@ -62,7 +62,7 @@ async def test_f4_callers_of_a_gateway_that_drops_them_lose_and_double_nothing(v
         url = service.http.base_url
         dropper = Dropper(url.host, url.port or 80)
         urls = [await dropper.start(), str(url).rstrip("/")]
-        async with renamers(urls, service.token("commands:write", "queries:read"), CALLERS) as acknowledged:
+        async with shoppers(urls, service.token("commands:write", "queries:read"), CALLERS) as acknowledged:
             for _ in range(5):
                 await acknowledged.more(100)
                 dropper.drop()

@@ -36,42 +36,49 @@ class Count:
 
 
 @dataclass
-class Renamer:
-    """One who renames a customer of their own again and again."""
+class Shopper:
+    """One who adds to an order of their own again and again: what is done twice is two lines in its history."""
 
     client: GatewayClient
     key: str
     acknowledged: Count
-    receipts: list[tuple[str, UUID, Receipt[Any]]] = field(default_factory=list)
+    receipts: list[tuple[UUID, Receipt[Any]]] = field(default_factory=list)
 
     async def work(self, stop: asyncio.Event) -> None:
-        customer = self.client.customer(self.key)
-        await customer.register(name="0", email="a@example.com", timeout=PATIENCE_S)
+        order = self.client.order(self.key)
+        await order.create(customer_id="a", currency="USD", timeout=PATIENCE_S)
         while not stop.is_set():
-            name, command_id = f"name {len(self.receipts) + 1}", uuid4()
-            receipt = await customer.rename(name=name, command_id=command_id, timeout=PATIENCE_S)
-            self.receipts.append((name, command_id, receipt))
+            quantity, command_id = len(self.receipts) + 1, uuid4()
+            receipt = await order.add_line(
+                sku="cd", quantity=quantity, unit_price=1, command_id=command_id, timeout=PATIENCE_S
+            )
+            self.receipts.append((command_id, receipt))
             self.acknowledged.add()
 
     async def check(self) -> None:
         """Nothing acknowledged is lost or doubled, and a retry gets the same answer."""
         history, after = [], 1
         while after is not None:
-            page = await self.client.get(f"/v1/customers/{self.key}/history", after_version=after, limit=200)
-            history += [item["data"]["name"] for item in page["items"]]
+            page = await self.client.get(f"/v1/orders/{self.key}/history", after_version=after, limit=200)
+            history += [item["data"]["quantity"] for item in page["items"]]
             after = page["next_after_version"]
-        assert history == [name for name, _, _ in self.receipts]
-        name, command_id, receipt = self.receipts[len(self.receipts) // 2]
-        again = await self.client.customer(self.key).rename(name=name, command_id=command_id)
+        assert history == [*range(1, len(self.receipts) + 1)]
+        shown = await self.client.get_order(self.key, after=self.receipts[-1][1].token)
+        assert shown["total"] == sum(history)
+        quantity = len(self.receipts) // 2 + 1
+        command_id, receipt = self.receipts[quantity - 1]
+        again = await self.client.order(self.key).add_line(
+            sku="cd", quantity=quantity, unit_price=1, command_id=command_id
+        )
         assert (again.version, again.events, again.replayed) == (receipt.version, receipt.events, True)
 
 
 @asynccontextmanager
-async def renamers(urls: Sequence[str], token: str, number: int) -> AsyncIterator[Count]:
+async def shoppers(urls: Sequence[str], token: str, number: int) -> AsyncIterator[Count]:
     """So many at work until the block ends, each with connections of their own; then their receipts are checked."""
     stop, acknowledged, prefix = asyncio.Event(), Count(), uuid4().hex[:8]
     clients = [GatewayClient(urls, token) for _ in range(number)]
-    made = [Renamer(client, f"{prefix}-{place}", acknowledged) for place, client in enumerate(clients)]
+    made = [Shopper(client, f"{prefix}-{place}", acknowledged) for place, client in enumerate(clients)]
     async with asyncio.TaskGroup() as tasks:
         for each in made:
             tasks.create_task(each.work(stop))
