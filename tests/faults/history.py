@@ -105,6 +105,13 @@ class History:
             self._grown.clear()
             await self._grown.wait()
 
+    async def more_of(self, outcome: type[ActorsError], commands: int) -> None:
+        """Wait until so many more commands that begin from now on have got this outcome."""
+        known = len(self.operations)
+        while sum(isinstance(operation.outcome, outcome) for operation in self.operations[known:]) < commands:
+            self._grown.clear()
+            await self._grown.wait()
+
     @contextmanager
     def fault(self, name: str) -> Iterator[Fault]:
         """Something bad happens inside the block, and is over with it."""
