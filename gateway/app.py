@@ -39,6 +39,7 @@ from gateway.sign_in import SignInCodes
 from gateway.stream import stream_route
 from gateway.tail import Tail
 from gateway.token_verifier import Verifier
+from gateway.traced_sender import traced
 from gateway.view_routes import view_routes
 from projections.customer_orders import CUSTOMER_ORDERS
 from projections.customers import CUSTOMERS
@@ -85,7 +86,7 @@ def create_app(
         ValueError: a route declares no scope.
     """
     limits, metrics = limits or Limits(), metrics or Metrics()
-    sender = CountedSender(sender, metrics)
+    sender = CountedSender(traced(sender), metrics)
     scrape = Scrape(metrics, cluster, reader, log, steering, projections_of(domain))
     guard = Guard(verifier, Rates(limits.rate_per_s))
     answers = Answers(sender, reader, log)

@@ -11,6 +11,7 @@ from actors.store.event_store import EventStore, Stretch
 from projections.build import Build
 from projections.build_writer import BuildWriter
 from projections.errors import LogHasGap, PoisonEvent, WrongLog
+from projections.fold_spans import FoldSpans
 from projections.folding import Folding
 from projections.projection import AnyProjection
 from projections.read_store import ReadStore
@@ -47,6 +48,7 @@ class Follower:
         self._projection = projection
         self._share = share
         self._folding = Folding(projection)
+        self._spans = FoldSpans(projection)
         self._wait_for_news = wait_for_news
         self._writer: BuildWriter | None = None
 
@@ -84,7 +86,10 @@ class Follower:
             began = time.monotonic()
             stretch = await writer.read(writer.positions, BATCH)
             if stretch.ends:
+                before = writer.positions
+                self._spans.begin()
                 await writer.put(stretch)
+                await self._spans.tell(events, before, writer.positions)
                 stood = stood and await views.stands(build, writer.positions)
                 await asyncio.sleep(max(0.0, began + _round_s(stretch) - time.monotonic()))
             else:

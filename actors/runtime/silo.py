@@ -37,6 +37,7 @@ from actors.store.event_store import (
     Unstorable,
     WriteSession,
 )
+from actors.store.traced_session import traced
 
 log = logging.getLogger(__name__)
 
@@ -218,7 +219,7 @@ class Silo:
             try:
                 if self._inquiry.open:
                     self._deliver(await self._inquiry.settle(session))
-                await self._journal.run(session)
+                await self._journal.run(traced(session, self.name))
             except (CommandIdTaken, Unstorable) as refused:
                 self._sort_out(refused)
             except StoreUnavailable as trouble:
