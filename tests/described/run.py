@@ -21,7 +21,7 @@ def cases_without_failure(url: str, token: str, folder: Path, *arguments: str) -
         [*command, "-H", f"Authorization: Bearer {token}", *checks, *arguments],
         capture_output=True,
         text=True,
-        env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.described.problem_check", "PYTHONPATH": str(ROOT)},
+        env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.described.hooks", "PYTHONPATH": str(ROOT)},
         cwd=folder,
         check=False,
     )

@@ -8,14 +8,23 @@ from pathlib import Path
 import pytest
 
 from gateway.auth import TOKEN_SCOPES
-from projections.standard import STANDARD
 from tests.described.run import cases_without_failure
-from tests.integration.service import running_service
+from tests.integration.service import Service
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+# One function makes several routes; one of each such family speaks for the others.
+LIKE_OTHERS = [
+    *("customer-change-email", "customer-change-credit-limit", "customer-deactivate", "customer-reactivate"),
+    *("order-remove-line", "order-cancel", "order-ship", "order-history"),
+    *("accept", "take-back", "drop-kept", "resume", "rebuild", "park-event", "retry-event"),
+]
 
 
 @pytest.mark.timeout(240)
-async def test_api_is_as_it_is_described(views_url: str, tmp_path: Path) -> None:
-    async with running_service(STANDARD, views_url, tmp_path) as service:
-        url, token = str(service.http.base_url).rstrip("/"), service.token(*TOKEN_SCOPES)
-        phases = ("--phases", "examples,coverage", "--max-examples", "1")
-        assert await asyncio.to_thread(cases_without_failure, url, token, tmp_path, *phases) > 500
+async def test_api_is_as_it_is_described(service: Service, tmp_path: Path) -> None:
+    url, token = str(service.http.base_url).rstrip("/"), service.token(*TOKEN_SCOPES)
+    arguments = ["--phases", "examples,coverage", "--max-examples", "1"]
+    for operation in LIKE_OTHERS:
+        arguments += ["--exclude-operation-id", operation]
+    assert await asyncio.to_thread(cases_without_failure, url, token, tmp_path, *arguments) > 500
