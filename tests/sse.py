@@ -39,15 +39,18 @@ class Subscriber:
     Attributes:
         positions: partition → position of the last event seen.
         seen: how many events.
+        connections: how many.
     """
 
     http: httpx.AsyncClient
     positions: dict[int, int] = field(default_factory=dict)
     seen: int = 0
+    connections: int = 0
     last_id: str | None = None
 
     async def follow(self, limit: int, *, begin: str = "start") -> None:
         """Connect, take at most `limit` events, and leave."""
+        self.connections += 1
         headers = {} if self.last_id is None else {"Last-Event-ID": self.last_id}
         async with self.http.stream("GET", "/v1/events", params={"from": begin}, headers=headers) as response:
             assert response.status_code == 200, await response.aread()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,28 +16,35 @@ import pytest
 
 from actors.store.data_dir import DataDir
 from actors.store.embedded import EmbeddedPostgres
+from actors.store.postgres import PostgresEventStore
 from gateway.bench.crowd import write_crowd
 from tests.acceptance import serving
 from tests.acceptance.serving import Served
+from tests.sse import Subscriber
 
 CALLERS = 12
+FOLLOWERS = 20
 RANDOM = random.Random(7)  # noqa: S311 - the same load in each run
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-async def test_views_equal_a_replay_after_a_minute_of_load_with_projections_killed_every_three_seconds(
+async def test_views_and_followers_are_exact_after_a_minute_of_load_with_projections_killed_every_three_seconds(
     served: Served,
 ) -> None:
     killed = 0
-    async with load(served) as done:
+    async with followed(served) as followers, load(served) as done:
         for _ in range(20):
             await asyncio.sleep(3)
             killed += kill(RANDOM.choice(served.actors("Projection") or [None]))
+    connections = sum(each.connections for each in followers)
+    print(f"{killed} killed, {done}, {len(followers)} followers on {connections} connections")  # noqa: T201
 
     audits = verify(served)
 
     assert killed >= 15
+    assert connections > 100
+    assert {each.seen for each in followers} == {sum((await heads(served)).values())}
     assert done.commands > 1_000
     assert done.queries > 200
     assert [audit["difference"] for audit in audits] == [None] * len(audits)
@@ -87,6 +94,40 @@ async def load(served: Served) -> AsyncIterator[Done]:
         finally:
             stop.set()
             await asyncio.gather(*callers)
+
+
+@asynccontextmanager
+async def followed(served: Served) -> AsyncIterator[list[Subscriber]]:
+    """Followers of the log who come and go at random, and check what they get; in the end each gets the rest."""
+    headers = {"Authorization": f"Bearer {served.token}"}
+    limits = httpx.Limits(max_connections=FOLLOWERS)
+    async with httpx.AsyncClient(base_url=served.url, headers=headers, timeout=60, limits=limits) as http:
+        followers = [Subscriber(http) for _ in range(FOLLOWERS)]
+        work = [asyncio.create_task(_follow(each)) for each in followers]
+        try:
+            yield followers
+        finally:
+            for each in work:
+                each.cancel()
+            ends = await asyncio.gather(*work, return_exceptions=True)
+        assert not [end for end in ends if not isinstance(end, asyncio.CancelledError)]
+        events = sum((await heads(served)).values())
+        await asyncio.gather(*(_follow(each, events) for each in followers))
+
+
+async def _follow(follower: Subscriber, events: int = 2**62) -> None:
+    """Connect again and again, until so many events were seen."""
+    while follower.seen < events:
+        await follower.follow(min(RANDOM.randrange(1, 500), events - follower.seen))
+
+
+async def heads(served: Served) -> Mapping[int, int]:
+    """How far the log is."""
+    store = await PostgresEventStore.open(EmbeddedPostgres(served.data).url("events"), partitions=16)
+    try:
+        return await store.heads()
+    finally:
+        await store.close()
 
 
 async def _call(http: httpx.AsyncClient, key: str, done: Done, stop: asyncio.Event) -> None:
