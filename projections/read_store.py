@@ -21,13 +21,7 @@ from projections.errors import LostRace, PoisonEvent, RowRefused, ViewsUnavailab
 from projections.folding import Aside, Folded, Step
 
 CONNECT_TIMEOUT_S = 5.0
-_SESSION_SETTINGS = {
-    "application_name": "rayleans projection",
-    "lock_timeout": "10s",
-    # A crash of the server may take back the last moments of a view: rows and checkpoint together, so that they are
-    # folded again from the log, which is durable. Whoever has seen them has a token, and waits.
-    "synchronous_commit": "off",
-}
+_SESSION_SETTINGS = {"application_name": "rayleans projection", "lock_timeout": "10s"}
 STATEMENT_TIMEOUT_S = 60.0
 ORDERS_CHANNEL = "rayleans_projections"
 # From so many rows on, one COPY is less work than one INSERT, although it is a round trip more.

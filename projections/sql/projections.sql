@@ -6,7 +6,9 @@ SELECT partition, position FROM checkpoints JOIN projections USING (name, versio
 
 -- name: move_checkpoint
 -- Compare and set, all of it or nothing, and readers are told; no row when another copy of the projection was faster, in
--- whatever partition.
+-- whatever partition. The transaction does not wait for the disk: a crash of the server may take back the last moments of
+-- a view, rows and checkpoint together, so that they are folded again from the log, which is durable. Whoever has seen
+-- them has a token, and waits.
 WITH held AS MATERIALIZED (
     SELECT checkpoints.partition, asked.after, asked.epoch
     FROM checkpoints
@@ -21,15 +23,19 @@ WITH held AS MATERIALIZED (
       AND (SELECT count(*) FROM held) = cardinality($3::integer[])
     RETURNING checkpoints.partition
 )
-SELECT pg_notify('rayleans_views', $1) FROM moved LIMIT 1;
+SELECT pg_notify('rayleans_views', $1), set_config('synchronous_commit', 'off', true) FROM moved LIMIT 1;
 
 -- name: report
-INSERT INTO runners (name, building, share, version, pid, events_per_s, lag_events, lag_seconds, error)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-ON CONFLICT (name, building, share) DO UPDATE SET
-    version = excluded.version, pid = excluded.pid, events_per_s = excluded.events_per_s,
-    lag_events = excluded.lag_events, lag_seconds = excluded.lag_seconds, error = excluded.error,
-    reported_at = excluded.reported_at;
+-- Does not wait for the disk either.
+WITH reported AS (
+    INSERT INTO runners (name, building, share, version, pid, events_per_s, lag_events, lag_seconds, error)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT (name, building, share) DO UPDATE SET
+        version = excluded.version, pid = excluded.pid, events_per_s = excluded.events_per_s,
+        lag_events = excluded.lag_events, lag_seconds = excluded.lag_seconds, error = excluded.error,
+        reported_at = excluded.reported_at
+)
+SELECT set_config('synchronous_commit', 'off', true);
 
 -- name: dismiss
 -- Runners of shares that are no more.

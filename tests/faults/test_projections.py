@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import psutil
 import pytest
 from typing_extensions import override
 
 from actors.store.embedded import EmbeddedPostgres
 from actors.store.event_store import Marks, positions_of
+from actors.store.postmaster import processes_of
 from projections import build_writer
 from projections.build import Build
 from projections.errors import ViewsUnavailable
@@ -25,6 +27,7 @@ from projections.folding import Folded, Folding, Step
 from projections.read_store import ReadStore
 from projections.views import ViewReader
 from tests.account_domain import ACCOUNTS
+from tests.faults.proxy import postgres_proxy
 from tests.integration.running_views import Log, Running, audited, rows
 
 KEYS = [f"a{number}" for number in range(20)]
@@ -149,6 +152,66 @@ async def test_f23_read_database_away_and_back(log: Log, tmp_path: Path) -> None
 
     assert (await audited(log, views_url)).difference is None
     await asyncio.to_thread(server.stop)
+
+
+async def test_f23_server_of_the_views_crashes_and_takes_the_last_moments_back(log: Log, tmp_path: Path) -> None:
+    """Their transactions do not wait for the disk, so rows and checkpoint have to go back together."""
+    server = EmbeddedPostgres(tmp_path)
+    await asyncio.to_thread(server.start)
+    await keep_wal_in_memory(server)
+    async with Running(log, server.url("views"))() as view, writing(log, server.url("views")) as more:
+        await view.becomes("running")
+        await more(300)
+        before = (await view.status()).checkpoint
+        for process in processes_of(server._cluster):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        await more(100)
+    await asyncio.to_thread(server.start)
+    after = (await view.status()).checkpoint
+
+    assert sum(after.values()) < sum(before.values())
+    assert (await audited(log, server.url("views"))).difference is None
+    async with Running(log, server.url("views"))():
+        await caught_up(log, server.url("views"))
+    assert (await audited(log, server.url("views"))).difference is None
+    await asyncio.to_thread(server.stop)
+
+
+async def keep_wal_in_memory(server: EmbeddedPostgres) -> None:
+    """What no transaction waits for is not written for so long that a crash finds it in memory."""
+    connection = await asyncpg.connect(server.url("views"))
+    await connection.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
+
+
+async def test_f23_slow_read_database_is_told_in_time_and_delays_no_command(
+    log: Log, views_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.views.QUERY_TIMEOUT_S", 0.5)
+    async with (
+        postgres_proxy(views_url) as proxy,
+        Running(log, proxy.url)() as view,
+        writing(log, views_url) as more,
+    ):
+        await view.becomes("running")
+        reader = ViewReader(proxy.url, [ACCOUNTS])
+        await rows(reader)
+        proxy.delay_s = 60.0
+        asked = asyncio.create_task(rows(reader))
+        async with asyncio.timeout(5):
+            await more(200)
+            with pytest.raises(ViewsUnavailable):
+                await asked
+        proxy.delay_s = 0.0
+        proxy.reset()
+        await more(200)
+        await reader.close()
+    async with Running(log, views_url)():
+        await caught_up(log, views_url)
+
+    assert (await audited(log, views_url)).difference is None
 
 
 async def test_f29_poison_event_under_load_is_parked_and_later_retried(

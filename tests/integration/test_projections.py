@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import asyncpg
 import pytest
+from typing_extensions import override
 
-from actors.store.event_store import Mark, positions_of
+from actors.store.event_store import Mark, Stretch, positions_of
+from actors.store.memory import MemoryEventStore
 from projections.errors import LostRace
 from projections.folding import Folded
+from projections.follower import ROUND_OF_OTHERS_S, ROUND_S
 from projections.read_store import ReadStore
 from projections.status import Lag
 from projections.versions import Versions
 from projections.views import ViewReader
 from tests.account_domain import ACCOUNTS, AccountRow
-from tests.integration.running_views import Log, Running, balances, rows
+from tests.integration.running_views import PARTITIONS, Log, Running, balances, rows
 
 # A view whose rows are folded from several actors.
 SHARED = replace(ACCOUNTS, locate=lambda _: "shared")
@@ -135,6 +140,38 @@ async def test_copy_whose_row_another_copy_has_changed_from_another_partition_wr
     assert await balances_of_build(views_url) == [1]
     await slow.close()
     await fast.close()
+
+
+class NotesReads(MemoryEventStore):
+    """Notes when it was read, and what was found."""
+
+    def __init__(self) -> None:
+        super().__init__(partitions=PARTITIONS)
+        self.reads: list[tuple[float, Stretch]] = []
+
+    @override
+    async def follow(self, *arguments: Any, **wanted: Any) -> Stretch:
+        began = time.monotonic()
+        self.reads.append((began, await super().follow(*arguments, **wanted)))
+        return self.reads[-1][1]
+
+
+async def test_busy_view_takes_together_what_comes_in_a_round_and_longer_when_nothing_is_its_own(
+    log: Log, running: Running, reader: ViewReader
+) -> None:
+    log.store = store = NotesReads()
+    async with running() as view:
+        await view.becomes("running")
+        store.reads.clear()
+        for event in (("ada", "Opened", '{"owner": "Ada"}'), ("ada", "Sealed", "{}")):
+            positions = await log.write(event)
+            assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
+            await view.until(lambda _: not store.reads[-1][1].ends)
+
+    rounds = [(bool(read.events), after - began) for (began, read), (after, _) in pairwise(store.reads) if read.ends]
+    assert [own for own, _ in rounds] == [True, False]
+    for own, seconds in rounds:
+        assert seconds > 0.95 * (ROUND_S if own else ROUND_OF_OTHERS_S)
 
 
 async def test_view_that_has_everything_has_no_lag(log: Log, running: Running, reader: ViewReader) -> None:

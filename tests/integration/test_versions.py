@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import asyncpg
+import pytest
 from typing_extensions import override
 
-from actors.store.event_store import EventStore, RecordedEvent
+from actors.store.event_store import EventStore, RecordedEvent, Stretch
 from actors.store.memory import MemoryEventStore
 from projections.read_store import ReadStore
 from projections.versions import Versions
@@ -159,6 +160,31 @@ async def test_log_that_is_restored_and_grows_again_under_its_view_stops_it(
 
     assert "restored from an older state" in (status.error or "")
     assert await rows(reader) == AS_IT_WAS
+
+
+async def test_log_that_is_restored_and_grows_again_under_a_version_that_is_built_stops_it(
+    log: Log, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class IsRestored(MemoryEventStore):
+        grown = False
+
+        @override
+        async def follow(self, *arguments: Any, **wanted: Any) -> Stretch:
+            stretch = await super().follow(*arguments, **wanted)
+            if stretch.ends and not self.grown:
+                self.grown = True
+                await log.forget_last("ada")
+                await log.forget_last("ada")
+                await log.write(OPENED, DEPOSITED)
+            return stretch
+
+    monkeypatch.setattr("projections.bulk.BATCH", 1)
+    log.store = IsRestored(partitions=PARTITIONS)
+    await log.write(OPENED, DEPOSITED)
+    async with running() as view:
+        status = await view.becomes("failed")
+
+    assert "restored from an older state" in (status.error or "")
 
 
 async def _build(log: Log, running: Running, reader: ViewReader) -> None:
