@@ -15,6 +15,11 @@ MAX_WAITING = 10_000
 MAX_COMMANDS = 512
 MAX_BYTES = 1024 * 1024
 MAX_CALLS = 2
+# Two half-empty batches cost twice as much as a full one, so a second call leaves when it is worth it.
+ENOUGH_FOR_ANOTHER = 64
+# A call that is out for longer waits for an actor that is being loaded or started; others need not wait for it too.
+SLOW_S = 0.25
+MAX_CALLS_OUT = 32
 SWEEP_S = 0.05
 
 SiloCall = Callable[[bytes], Awaitable[bytes]]
@@ -49,7 +54,8 @@ class Lane:
         self._now = now
         self._waiting: deque[Parcel] = deque()
         self._travelling: set[Parcel] = set()
-        self._calls: set[asyncio.Task[None]] = set()
+        # When each call left.
+        self._calls: dict[asyncio.Task[None], float] = {}
         self._sweep: asyncio.TimerHandle | None = None
 
     async def send(self, command: CommandEnvelope) -> Outcome | Lost:
@@ -59,17 +65,23 @@ class Lane:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Outcome | Lost] = loop.create_future()
         self._waiting.append(Parcel(command, answer))
-        if len(self._waiting) == 1 and len(self._calls) < MAX_CALLS:
+        if len(self._waiting) in (1, ENOUGH_FOR_ANOTHER):
             loop.call_soon(self._depart)
         if self._sweep is None:
             self._sweep = loop.call_later(SWEEP_S, self._give_up_overdue)
         return await answer
 
     def _depart(self) -> None:
-        while self._waiting and len(self._calls) < MAX_CALLS:
-            call = asyncio.get_running_loop().create_task(self._travel(self._load()))
-            self._calls.add(call)
+        loop = asyncio.get_running_loop()
+        while self._is_time(loop.time()):
+            call = loop.create_task(self._travel(self._load()))
+            self._calls[call] = loop.time()
             call.add_done_callback(self._back)
+
+    def _is_time(self, now: float) -> bool:
+        prompt = sum(now - left < SLOW_S for left in self._calls.values())
+        enough = ENOUGH_FOR_ANOTHER if prompt else 1
+        return len(self._waiting) >= enough and prompt < MAX_CALLS and len(self._calls) < MAX_CALLS_OUT
 
     def _load(self) -> list[Parcel]:
         parcels: list[Parcel] = []
@@ -108,7 +120,7 @@ class Lane:
             raise Lost("the answer of the silo cannot be read; does it run the same release?") from exc
 
     def _back(self, call: asyncio.Task[None]) -> None:
-        self._calls.discard(call)
+        del self._calls[call]
         self._depart()
 
     def _give_up_overdue(self) -> None:
@@ -120,6 +132,7 @@ class Lane:
         for parcel in self._waiting:
             if parcel.command.deadline < now:
                 _answer(parcel, NotNow("the deadline passed before it could be sent"))
+        self._depart()
         busy = self._waiting or self._travelling
         self._sweep = asyncio.get_running_loop().call_later(SWEEP_S, self._give_up_overdue) if busy else None
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from dataclasses import dataclass, field
 
 import pytest
@@ -27,11 +27,14 @@ class BadLine:
     lose_replies: int = 0
     down_after_loss: bool = False
     silent: bool = False
+    stuck: Container[str] = ()
     batches: list[int] = field(default_factory=list)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def execute(self, silo: int, blob: bytes) -> bytes:
         self.batches.append(len(decode_commands(blob)))
-        if self.silent:
+        self.left.set()
+        if self.silent or any(each.key in self.stuck for each in decode_commands(blob)):
             await asyncio.get_running_loop().create_future()
         if self.lose_requests:
             self.lose_requests -= 1
@@ -76,6 +79,21 @@ async def test_command_alone_does_not_wait_for_others(client: Client, line: BadL
     await client.submit(command("open", OPEN))
 
     assert line.batches == [1]
+
+
+async def test_actors_that_take_long_do_not_keep_others_waiting(client: Client, line: BadLine) -> None:
+    line.stuck = {"slow", "slower", "slowest"}
+    slow = []
+    for key in sorted(line.stuck):
+        line.left.clear()
+        slow.append(asyncio.create_task(client.submit(command("open", OPEN, key=key, patience_s=60))))
+        await line.left.wait()
+
+    done = await client.submit(command("open", OPEN, key="quick", patience_s=5))
+
+    assert done.version == 1
+    for each in slow:
+        each.cancel()
 
 
 async def test_lost_reply_is_asked_for_again_and_the_command_is_done_once(
