@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Protocol, Self
 
 from pydantic import BaseModel
+
+from actors.runtime.home import Address
+from actors.runtime.wire import SiloStatus
+
+
+class TakeoverItem(BaseModel):
+    """When a silo got its partitions, and why it had to take them."""
+
+    at: datetime
+    why: str
+
+
+class HomeItem(BaseModel):
+    """The process in which one actor lives alone."""
+
+    actor: str
+    id: str
+    node: str
+    pid: int
 
 
 class SiloItem(BaseModel):
@@ -17,6 +36,8 @@ class SiloItem(BaseModel):
         epochs: partition → ownership generation.
         activations: actors in memory.
         queued: commands without an answer.
+        takeover: the last one; null before the first.
+        own_homes: of those of its actors that do not live in its process.
         batches: size → how many batches of at most that size, and more than half of it, it has committed.
     """
 
@@ -28,7 +49,27 @@ class SiloItem(BaseModel):
     activations: int
     queued: int
     started_at: datetime
+    takeover: TakeoverItem | None
+    own_homes: list[HomeItem]
     batches: dict[int, int]
+
+    @classmethod
+    def of(cls, status: SiloStatus, pid: int, node: str) -> Self:
+        """What a silo says of itself, and where it runs."""
+        last = status.takeover
+        return cls(
+            name=status.name,
+            node=node,
+            pid=pid,
+            partitions=sorted(status.epochs),
+            epochs=status.epochs,
+            activations=status.activations,
+            queued=status.queued,
+            started_at=datetime.fromtimestamp(status.started_at, UTC),
+            takeover=last and TakeoverItem(at=datetime.fromtimestamp(last.at, UTC), why=last.why),
+            own_homes=[_home(stream, address) for stream, address in sorted(status.own_homes.items())],
+            batches=status.batches,
+        )
 
 
 class GatewayItem(BaseModel):
@@ -38,6 +79,11 @@ class GatewayItem(BaseModel):
     node: str
     pid: int
     port: int
+
+
+def _home(stream: str, address: Address) -> HomeItem:
+    category, _, key = stream.partition("-")
+    return HomeItem(actor=category, id=key, node=address.node, pid=address.pid)
 
 
 class Cluster(Protocol):

@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -160,17 +159,7 @@ class RayCluster:
                 status, pid, node = await self._transport.inspect(index)
         except (Lost, NotSent, TimeoutError):
             return None
-        return SiloItem(
-            name=status.name,
-            node=node,
-            pid=pid,
-            partitions=sorted(status.epochs),
-            epochs=status.epochs,
-            activations=status.activations,
-            queued=status.queued,
-            started_at=datetime.fromtimestamp(status.started_at, UTC),
-            batches=status.batches,
-        )
+        return SiloItem.of(status, pid, node)
 
     async def other_expositions(self) -> Sequence[str]:
         others = (index for index in range(self._gateways) if index != self._index)

@@ -18,7 +18,7 @@ class HomeLost(Exception):
 
 
 class Address(msgspec.Struct, frozen=True, array_like=True):
-    """Where a home is: the id of its process, and of the node in the cluster."""
+    """Where a home is: the id of its process, and the address of its node."""
 
     pid: int
     node: str

@@ -49,6 +49,11 @@ MOST_SILENT_S = 20.0
 END_TIMEOUT_S = 5.0
 END_POLL_S = 0.05
 
+# Why a silo starts, for people.
+WITH_THE_SERVICE = "it started with the service"
+AFTER_ITS_END = "its process had ended, and Ray started it anew"
+AFTER_STANDING_STILL = "its process stood still, and another took its place"
+
 
 class SiloConfig(msgspec.Struct, frozen=True):
     """What a silo actor needs to know to start, again and again.
@@ -57,6 +62,7 @@ class SiloConfig(msgspec.Struct, frozen=True):
         events_url: PostgreSQL database of the log.
         domain: `module:attribute` of the domain.
         placement: where its actors live.
+        cause: why it is started, for people.
     """
 
     index: int
@@ -65,6 +71,7 @@ class SiloConfig(msgspec.Struct, frozen=True):
     events_url: str
     domain: str
     placement: Placement = Placement.AUTO
+    cause: str = WITH_THE_SERVICE
 
 
 class SiloActor:
@@ -82,6 +89,7 @@ class SiloActor:
             load_domain(settings.domain).all_deciders,
             partial(PostgresEventStore.open, settings.events_url, partitions=settings.partitions),
             own_homes=_own_homes(settings),
+            cause=AFTER_ITS_END if _is_started_anew() else settings.cause,
         )
         self._work = asyncio.get_running_loop().create_task(self._silo.run())
         self._work.add_done_callback(end_process_with)
@@ -185,7 +193,7 @@ class OwnActor:
 
     async def address(self) -> bytes:
         """MessagePack of the `Address`; an answer means that it works."""
-        return msgspec.msgpack.encode(Address(os.getpid(), ray.get_runtime_context().get_node_id()))
+        return msgspec.msgpack.encode(Address(os.getpid(), _node()))
 
 
 class RayHome(Home):
@@ -349,7 +357,7 @@ def _replace_silo(config: SiloConfig) -> None:
                 # A name is free again once Ray has taken note of the end; the process itself may end later.
                 ray.kill(ray.get_actor(name, namespace=NAMESPACE))
                 time.sleep(END_POLL_S)
-        start_silo(config)
+        start_silo(msgspec.structs.replace(config, cause=AFTER_STANDING_STILL))
     except RayError:
         log.exception("a silo could not be replaced", extra={"silo": name})
 
@@ -404,6 +412,12 @@ async def connect(address: str | None = None, *, by: str = "python") -> AsyncIte
     client = Client(RayTransport())
     await client.start()
     yield ActorClient(client, by)
+
+
+def _is_started_anew() -> bool:
+    """Whether Ray has started this actor before."""
+    anew: bool = ray.get_runtime_context().was_current_actor_reconstructed
+    return anew
 
 
 def _node() -> str:

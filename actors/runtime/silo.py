@@ -71,6 +71,7 @@ class Silo:
         deciders: the kinds of actors it can hold.
         open_store: connects to the log.
         own_homes: of its actors; None = all live in its memory.
+        cause: why its process was started, for people.
         now: Unix time in seconds, for deadlines.
     """
 
@@ -83,6 +84,7 @@ class Silo:
         *,
         limits: SiloLimits | None = None,
         own_homes: OwnHomes | None = None,
+        cause: str = "its process started",
         now: Callable[[], float] = time.time,
     ) -> None:
         limits = limits or SiloLimits()
@@ -95,7 +97,7 @@ class Silo:
         self._now = now
         self._started_at = now()
         self._ownership = Ownership(
-            self.writer, lambda partitions: range(index, partitions, silos), open_store, self.pulse
+            self.writer, lambda partitions: range(index, partitions, silos), open_store, self.pulse, cause, now
         )
         self._snapshots = Snapshots(self.name, limits.snapshot_every, limits.snapshot_on_sleep)
         self._journal = Journal(self._announce, self.pulse, self._snapshots.keep)
@@ -199,6 +201,7 @@ class Silo:
             own_homes=self._own_homes.addresses,
             queued=self._queued,
             started_at=self._started_at,
+            takeover=self._ownership.takeover,
             trouble=self._trouble,
             batches=dict(self._journal.batches),
         )
@@ -261,7 +264,7 @@ class Silo:
         self._inquiry.begin([*asked, *(entry for entry in in_flight if entry.turn.events)])
         unwritten = [*(entry for entry in in_flight if not entry.turn.events), *waiting]
         _turn_away([*(entry.delivery for entry in unwritten), *behind], refusal)
-        return await self._ownership.reclaim(self._store, lost)
+        return await self._ownership.reclaim(self._store, lost, str(trouble))
 
     def _announce(self) -> None:
         self._moved.set()

@@ -126,6 +126,17 @@ class Layout(msgspec.Struct, frozen=True, array_like=True):
     silos: int
 
 
+class Takeover(msgspec.Struct, frozen=True, array_like=True):
+    """When a silo got its partitions, and why it had to take them, for people.
+
+    Attributes:
+        at: Unix time in seconds.
+    """
+
+    at: float
+    why: str
+
+
 class SiloStatus(msgspec.Struct, frozen=True, array_like=True):
     """What people want to know of a silo.
 
@@ -134,6 +145,7 @@ class SiloStatus(msgspec.Struct, frozen=True, array_like=True):
         own_homes: of those of its actors that have one, by stream.
         queued: unanswered commands.
         started_at: Unix time in seconds.
+        takeover: the last one; None before the first.
         trouble: why it takes no commands; None when it does.
         batches: size → how many batches of at most that size, and more than half of it, it has committed.
     """
@@ -144,6 +156,7 @@ class SiloStatus(msgspec.Struct, frozen=True, array_like=True):
     own_homes: dict[str, Address]
     queued: int
     started_at: float
+    takeover: Takeover | None
     trouble: str | None
     batches: dict[int, int]
 

@@ -230,6 +230,7 @@ class WriteSession(Protocol):
         epochs: partition → ownership generation of this session.
         heads: partition → position of its last event, 0 when empty; moves with each append.
         head_epochs: partition → epoch of that event, 0 when empty.
+        put_out: whether somebody else held one of the partitions, and was put out.
     """
 
     @property
@@ -240,6 +241,9 @@ class WriteSession(Protocol):
 
     @property
     def head_epochs(self) -> Mapping[int, int]: ...
+
+    @property
+    def put_out(self) -> bool: ...
 
     async def append(self, events: Sequence[NewEvent]) -> Sequence[int]:
         """Write all events or none, durably; returns their positions, in the order of `events`.

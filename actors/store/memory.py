@@ -55,6 +55,7 @@ class MemoryEventStore(EventStore):
         self._streams: dict[str, list[RecordedEvent]] = {}
         self._commands: dict[UUID, list[RecordedEvent]] = {}
         self._epochs = [0] * partitions
+        self._holders: dict[int, MemoryWriteSession] = {}
         self.snapshots: dict[str, Snapshot] = {}
 
     @property
@@ -72,7 +73,11 @@ class MemoryEventStore(EventStore):
         for partition in partitions:
             self._epochs[partition] += step
         epochs = {partition: self._epochs[partition] for partition in partitions}
-        return MemoryWriteSession(self, epochs, {each: self._head(each) for each in epochs})
+        put_out = reclaim is None and any(partition in self._holders for partition in partitions)
+        heads = {partition: self._head(partition) for partition in partitions}
+        session = MemoryWriteSession(self, epochs, heads, put_out=put_out)
+        self._holders.update(dict.fromkeys(epochs, session))
+        return session
 
     @override
     async def read_stream(
@@ -139,6 +144,10 @@ class MemoryEventStore(EventStore):
         """The log as it is now."""
         events = [event for partition in self._partitions for event in partition]
         return MemoryLogScan(events, dict(enumerate(self._epochs)))
+
+    def let_go(self, session: MemoryWriteSession) -> None:
+        """What it holds, nobody holds."""
+        self._holders = {each: holder for each, holder in self._holders.items() if holder is not session}
 
     def owns(self, epochs: Mapping[int, int]) -> bool:
         """Whether nobody has taken over since."""
@@ -233,8 +242,9 @@ class MemoryLogScan(LogScan):
 class MemoryWriteSession(WriteSession):
     """The right to append to a `MemoryEventStore`."""
 
-    def __init__(self, store: MemoryEventStore, epochs: Mapping[int, int], heads: Marks) -> None:
+    def __init__(self, store: MemoryEventStore, epochs: Mapping[int, int], heads: Marks, *, put_out: bool) -> None:
         self._store = store
+        self._put_out = put_out
         self._epochs = epochs
         self._heads = {partition: head.position for partition, head in heads.items()}
         self._head_epochs = {partition: head.epoch for partition, head in heads.items()}
@@ -254,6 +264,11 @@ class MemoryWriteSession(WriteSession):
     def head_epochs(self) -> Mapping[int, int]:
         return self._head_epochs
 
+    @property
+    @override
+    def put_out(self) -> bool:
+        return self._put_out
+
     @override
     async def append(self, events: Sequence[NewEvent]) -> Sequence[int]:
         self._refuse_deposed()
@@ -269,7 +284,8 @@ class MemoryWriteSession(WriteSession):
         return self._store.find(command_ids)
 
     @override
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        self._store.let_go(self)
 
     def _refuse_deposed(self) -> None:
         if not self._store.owns(self._epochs):

@@ -55,7 +55,7 @@ async def take_over(
     try:
         if broken is not None:
             await _refuse_deposed(connection, broken.epochs)
-        await _lock(connection, partitions, None if broken is None else broken.backend_pid)
+        put_out = await _lock(connection, partitions, None if broken is None else broken.backend_pid)
         # All or nothing: epochs that were raised by an attempt that failed would depose their own silo.
         async with connection.transaction():
             epochs = await _raise_epochs(connection, silo, partitions, broken)
@@ -64,11 +64,13 @@ async def take_over(
     except BaseException:
         connection.terminate()
         raise
-    return PostgresWriteSession(connection, epochs, {partition: heads[partition] for partition in epochs})
+    owned_heads = {partition: heads[partition] for partition in epochs}
+    return PostgresWriteSession(connection, epochs, owned_heads, put_out=put_out and broken is None)
 
 
-async def _lock(connection: asyncpg.Connection, partitions: Collection[int], only: int | None) -> None:
-    missing = list(partitions)
+async def _lock(connection: asyncpg.Connection, partitions: Collection[int], only: int | None) -> bool:
+    """Hold the locks of all partitions; whether somebody was put out for that."""
+    missing, put_out = list(partitions), False
     for _ in range(PUT_OUT_ATTEMPTS):
         missing = [
             partition
@@ -76,10 +78,10 @@ async def _lock(connection: asyncpg.Connection, partitions: Collection[int], onl
             if not await connection.fetchval(_SQL["lock_partition"], LOCK_CLASS, partition)
         ]
         if not missing:
-            return
+            return put_out
         for holder in {await connection.fetchval(_SQL["lock_holder"], LOCK_CLASS, each) for each in missing}:
             if holder is not None and only in (None, holder):
-                await connection.fetchval(_SQL["put_out"], holder, PUT_OUT_TIMEOUT_MS)
+                put_out |= await connection.fetchval(_SQL["put_out"], holder, PUT_OUT_TIMEOUT_MS)
     raise StoreUnavailable(f"another session holds the lock of partition {missing[0]} and could not be put out")
 
 

@@ -33,11 +33,14 @@ class PostgresWriteSession(WriteSession):
     error that is not known to have written nothing ends the session: the next one asks the log.
     """
 
-    def __init__(self, connection: asyncpg.Connection, epochs: Mapping[int, int], heads: Marks) -> None:
+    def __init__(
+        self, connection: asyncpg.Connection, epochs: Mapping[int, int], heads: Marks, *, put_out: bool
+    ) -> None:
         self._connection = connection
         self._epochs = dict(epochs)
         self._heads = {partition: head.position for partition, head in heads.items()}
         self._head_epochs = {partition: head.epoch for partition, head in heads.items()}
+        self._put_out = put_out
         self._owned = (list(self._epochs.keys()), list(self._epochs.values()))
         self.backend_pid = connection.get_server_pid()
 
@@ -55,6 +58,11 @@ class PostgresWriteSession(WriteSession):
     @override
     def head_epochs(self) -> Mapping[int, int]:
         return self._head_epochs
+
+    @property
+    @override
+    def put_out(self) -> bool:
+        return self._put_out
 
     @override
     async def append(self, events: Sequence[NewEvent]) -> Sequence[int]:

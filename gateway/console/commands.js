@@ -16,6 +16,15 @@ export function collections() {
   return found;
 }
 
+/** What one actor of a collection is called: `customers` are of the kind `customer`. */
+export function kindOf(collection) {
+  for (const [path, { post }] of Object.entries(openapi().paths)) {
+    const [, found, name] = ROUTE.exec(path) ?? [];
+    if (found === collection && post) return post.operationId.slice(0, -name.length - 1);
+  }
+  return null;
+}
+
 /** A schema without references at its top. */
 export function resolve(schema) {
   const name = schema?.$ref?.split("/").at(-1);

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from actors.runtime.placement import Placement
+from actors.runtime.ray_actors import AFTER_ITS_END, WITH_THE_SERVICE
 from actors.store.embedded import EmbeddedPostgres
 from actors.store.event_store import RecordedEvent
 from actors.store.postgres import PostgresEventStore
@@ -105,6 +106,12 @@ def homes(served: Served) -> list[psutil.Process]:
     return served.actors("Own")
 
 
+def silos(served: Served) -> list[dict[str, Any]]:
+    """What operators are told of the silos."""
+    items: list[dict[str, Any]] = served.http.get("/v1/admin/silos").json()["items"]
+    return items
+
+
 def kill(process: psutil.Process) -> None:
     process.kill()
     process.wait()
@@ -144,7 +151,11 @@ def test_own_actor_is_reached_by_its_name(served_own: Served) -> None:
 
     said = ["c0 ['CustomerDeactivated']", "False", "customer-inactive", "customer/c0 customer/c1"]
     assert done.stdout.splitlines() == said, done.stderr
-    assert len(homes(served_own)) == 2
+    (silo,) = silos(served_own)
+    assert [(each["actor"], each["id"]) for each in silo["own_homes"]] == [("customer", "c0"), ("customer", "c1")]
+    assert {each["pid"] for each in silo["own_homes"]} == {each.pid for each in homes(served_own)}
+    assert {each["node"] for each in silo["own_homes"]} == {silo["node"]}
+    assert silo["takeover"]["why"] == WITH_THE_SERVICE
 
 
 def test_own_actor_killed_under_load(served_own: Served) -> None:
@@ -160,6 +171,7 @@ def test_own_actor_killed_under_load(served_own: Served) -> None:
         load.wait_for(100)
         wait_until(lambda: len(homes(served_own)) == 3 and not any(orphan.is_running() for orphan in orphans))
         load.wait_for(100)
+        assert silos(served_own)[0]["takeover"]["why"].startswith(AFTER_ITS_END)
 
 
 def test_busy_actor_moves_to_a_home_under_load(served: Served) -> None:

@@ -312,6 +312,15 @@ class EventStoreContract:
 
         assert all(second.epochs[partition] > epoch for partition, epoch in first.epochs.items())
 
+    async def test_session_knows_whether_somebody_was_put_out_for_it(self, store: EventStore) -> None:
+        first = await store.take_over("silo/0", [0, 1])
+        beside = await store.take_over("silo/1", [2, 3])
+        second = await store.take_over("silo/0 again", [0, 1])
+        await second.close()
+        third = await store.take_over("silo/0 again", [0, 1], reclaim=second)
+
+        assert [each.put_out for each in (first, beside, second, third)] == [False, False, True, False]
+
     async def test_session_knows_the_epoch_of_the_last_event_whoever_wrote_it(self, store: EventStore) -> None:
         first = await own_all(store)
         await first.append([new("account-ada"), new("account-zoe")])

@@ -48,6 +48,11 @@ class FaultySession(WriteSession):
     def head_epochs(self) -> Mapping[int, int]:
         return self.inner.head_epochs
 
+    @property
+    @override
+    def put_out(self) -> bool:
+        return self.inner.put_out
+
     @override
     async def append(self, events: Sequence[NewEvent]) -> Sequence[int]:
         await self.plan.before_append(self, events)

@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -104,20 +104,7 @@ class LocalCluster:
         self._silos = silos
 
     async def silos(self) -> list[SiloItem]:
-        return [
-            SiloItem(
-                name=status.name,
-                node="127.0.0.1",
-                pid=os.getpid(),
-                partitions=sorted(status.epochs),
-                epochs=status.epochs,
-                activations=status.activations,
-                queued=status.queued,
-                started_at=datetime.fromtimestamp(status.started_at, UTC),
-                batches=status.batches,
-            )
-            for status in (silo.status for silo in self._silos)
-        ]
+        return [SiloItem.of(silo.status, os.getpid(), "127.0.0.1") for silo in self._silos]
 
     async def gateways(self) -> list[GatewayItem]:
         return [GatewayItem(name="gateway/0", node="127.0.0.1", pid=os.getpid(), port=1)]

@@ -286,6 +286,9 @@ async def test_silos_and_gateways_are_listed(alone: Service) -> None:
     assert (silo["name"], silo["partitions"], silo["activations"], silo["queued"]) == ("silo/0", [0, 1, 2, 3], 1, 0)
     assert silo["epochs"].keys() == {"0", "1", "2", "3"}
     assert silo["batches"] == {"1": 1}
+    assert silo["takeover"]["why"] == "its process started"
+    assert silo["started_at"] <= silo["takeover"]["at"]
+    assert silo["own_homes"] == []
     assert set(gateway) == {"name", "node", "pid", "port"}
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from uuid import uuid4
 
 import pytest
@@ -20,10 +20,11 @@ from actors.runtime.wire import (
     Outcome,
     Refused,
     Reused,
+    Takeover,
     decode_outcomes,
     encode,
 )
-from actors.store.event_store import EventStore, History, NewEvent, stream_name
+from actors.store.event_store import EventStore, History, NewEvent, StoreUnavailable, stream_name
 from actors.store.memory import MemoryEventStore
 from tests.account import ACCOUNT
 from tests.faults.faulty_store import FaultySession, Plan, planned
@@ -380,6 +381,36 @@ async def test_silo_ends_when_work_for_an_actor_ends_as_nobody_foresaw() -> None
     with pytest.raises(ZeroDivisionError):
         await asyncio.wait_for(work, 5)
     unanswered.cancel()
+
+
+class LosesTheLog(Plan):
+    """The connection breaks once, and meanwhile time goes on."""
+
+    def __init__(self) -> None:
+        self.time = 1.0
+
+    @override
+    async def before_append(self, session: FaultySession, events: Sequence[NewEvent]) -> None:
+        if self.time == 1.0:
+            self.time = 2.0
+            raise StoreUnavailable("the cable is out")
+
+
+async def test_silo_tells_when_it_took_its_partitions_and_why(store: MemoryEventStore) -> None:
+    plan = LosesTheLog()
+    async with running_silos(planned(plan)(store), [ACCOUNT], now=lambda: plan.time) as (silo,):
+        assert silo.status.takeover == Takeover(1.0, "its process started")
+
+        assert isinstance(await one(silo, command("open", '{"owner": "Ada"}')), Done)
+
+        assert silo.status.takeover == Takeover(2.0, "it had lost the log: the cable is out")
+
+
+async def test_silo_tells_that_it_put_another_out(store: MemoryEventStore) -> None:
+    await store.take_over("another", range(4))
+    async with running_silos(store, [ACCOUNT]) as (silo,):
+        assert silo.status.takeover is not None
+        assert silo.status.takeover.why == "its process started; another session still held partitions and was put out"
 
 
 async def test_deposed_silo_stops(store: MemoryEventStore) -> None:

@@ -25,7 +25,7 @@ export const actor = {
         const send = `/console/send?collection=${encodeURIComponent(collection)}&id=${encodeURIComponent(id)}`;
         replace(
           state,
-          section("Actor", facts([["Kind", collection], ["Id", id], ["Lives in", await whereLives(where, screen.signal)]]), h("p", {}, h("a", { class: "button", href: send }, "Send a command"))),
+          section("Actor", facts([["Kind", collection], ["Id", id], ["Lives in", await whereLives(collection, id, where, screen.signal)]]), h("p", {}, h("a", { class: "button", href: send }, "Send a command"))),
         );
       },
     );

@@ -22,7 +22,7 @@ export const customer = {
       () => load(screen, id),
       async (data) => {
         await timeline.show(data.customer.version);
-        replace(state, draw(data, await whereLives(timeline.events[0], screen.signal)));
+        replace(state, draw(data, await whereLives("customers", id, timeline.events[0], screen.signal)));
       },
     );
   },

@@ -22,7 +22,7 @@ export const order = {
       () => ask(pathOf("v1", "orders", id), { signal: screen.signal }),
       async (found) => {
         await timeline.show(found.version);
-        replace(state, draw(found, await whereLives(timeline.events[0], screen.signal)));
+        replace(state, draw(found, await whereLives("orders", id, timeline.events[0], screen.signal)));
       },
     );
   },

@@ -9,7 +9,7 @@ import { asText } from "../diff.js";
 import { facts, section, table } from "../table.js";
 import { at, since } from "../when.js";
 
-const KNOWN = ["name", "node", "pid", "partitions", "epochs", "activations", "queued", "started_at", "batches"];
+const KNOWN = ["name", "node", "pid", "partitions", "epochs", "activations", "queued", "started_at", "takeover", "own_homes", "batches"];
 
 export const silos = {
   title: () => "Silos",
@@ -36,7 +36,7 @@ async function load(screen) {
 function draw({ silos: items, gateways }) {
   return [
     table("silos", SILO_COLUMNS, items, "No silo answers."),
-    items.map((each) => section(each.name, facts(detailsOf(each)), h("h3", {}, "Epochs of its partitions"), facts(epochsOf(each)))),
+    items.map((each) => section(each.name, facts(detailsOf(each)), h("h3", {}, "Epochs of its partitions"), facts(epochsOf(each)), homesOf(each))),
     gateways.length ? section("Gateways", table("gateways", GATEWAY_COLUMNS, gateways)) : null,
   ];
 }
@@ -49,6 +49,13 @@ const SILO_COLUMNS = [
   { name: "Process", number: true, cell: (each) => each.pid },
   { name: "Node", cell: (each) => h("code", {}, each.node) },
   { name: "Started", cell: (each) => since(each.started_at) },
+  { name: "Took its partitions over", cell: (each) => (each.takeover ? since(each.takeover.at) : "not yet") },
+];
+
+const HOME_COLUMNS = [
+  { name: "Actor", cell: (each) => `${each.actor} ${each.id}` },
+  { name: "Process", number: true, cell: (each) => each.pid },
+  { name: "Node", cell: (each) => h("code", {}, each.node) },
 ];
 
 const GATEWAY_COLUMNS = [
@@ -60,7 +67,15 @@ const GATEWAY_COLUMNS = [
 
 function detailsOf(silo) {
   const more = Object.entries(silo).filter(([name]) => !KNOWN.includes(name));
-  return [["Started", at(silo.started_at)], ["Commands in a batch", batchSizes(silo.batches)], ...more.map(([name, value]) => [name.replaceAll("_", " "), value === null ? null : asText(value)])];
+  return [["Started", at(silo.started_at)], ["Last takeover", takeoverOf(silo)], ["Commands in a batch", batchSizes(silo.batches)], ...more.map(([name, value]) => [name.replaceAll("_", " "), value === null ? null : asText(value)])];
+}
+
+function takeoverOf({ takeover }) {
+  return takeover ? h("span", {}, at(takeover.at), `: ${takeover.why}`) : null;
+}
+
+function homesOf({ name, own_homes: homes }) {
+  return homes.length ? [h("h3", {}, "Actors in a home of their own"), table(`actors of ${name} in a home of their own`, HOME_COLUMNS, homes)] : null;
 }
 
 /** How many of its batches had how many commands: `1: 20 %, up to 8: 80 %`. */
