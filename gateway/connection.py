@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from gateway.next_step import next_step
 from gateway.settings import Settings
 
 DEFAULT_URL = "http://127.0.0.1:8700"
@@ -19,11 +20,11 @@ _EXIT_CODES = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 404: NOT_FOUND, 409: REJECTED
 
 
 class CommandLineError(Exception):
-    """Ends a command with a message on stderr and an exit code."""
+    """Ends a command with a message on stderr and an exit code; `next_step` is what to try then."""
 
-    def __init__(self, message: str, exit_code: int = ERROR) -> None:
-        super().__init__(message, exit_code)
-        self.message, self.exit_code = message, exit_code
+    def __init__(self, message: str, exit_code: int = ERROR, next_step: str = "") -> None:
+        super().__init__(message, exit_code, next_step)
+        self.message, self.exit_code, self.next_step = message, exit_code, next_step
 
     def __str__(self) -> str:
         return self.message
@@ -57,9 +58,9 @@ def _read_token(token_file: Path | None) -> str:
         return path.read_text().strip()
     except OSError as exc:
         raise CommandLineError(
-            f"cannot read the token in {path}: {exc.strerror}. Start `rayleans serve` here, or name the file with "
-            "--token-file or RAYLEANS_TOKEN_FILE.",
+            f"cannot read the token in {path}: {exc.strerror}",
             NOT_ALLOWED,
+            "rayleans serve, which writes one here; or name the file with --token-file or RAYLEANS_TOKEN_FILE",
         ) from exc
 
 
@@ -77,9 +78,9 @@ async def ask(http: httpx.AsyncClient, method: str, path: str, *, also: Collecti
         response = await http.request(method, path, **sent)
     except httpx.TransportError as exc:
         raise CommandLineError(
-            f"no answer from {http.base_url}: {exc or type(exc).__name__}. Is `rayleans serve` running? Name another "
-            "address with --url or RAYLEANS_URL.",
+            f"no answer from {http.base_url}: {exc or type(exc).__name__}",
             UNAVAILABLE,
+            "rayleans serve, or name another address with --url or RAYLEANS_URL",
         ) from exc
     if not response.is_success and response.status_code not in also:
         raise problem(response)
@@ -87,13 +88,14 @@ async def ask(http: httpx.AsyncClient, method: str, path: str, *, also: Collecti
 
 
 def problem(response: httpx.Response) -> CommandLineError:
-    """The error for an answer that is not 2xx."""
+    """The error for an answer that is not 2xx: what is wrong, the number of the request, and what to try next."""
+    status, path = response.status_code, response.request.url.path
+    exit_code = _EXIT_CODES.get(status, UNAVAILABLE if status >= 500 else ERROR)
     try:
         body = response.json()
-        said = f"{body.get('detail') or body.get('title')} ({body.get('code')}, request {body.get('request_id')})"
     except ValueError:
-        said = response.reason_phrase
-    return CommandLineError(
-        f"{response.status_code}: {said}",
-        _EXIT_CODES.get(response.status_code, UNAVAILABLE if response.status_code >= 500 else ERROR),
-    )
+        return CommandLineError(f"{status}: {response.reason_phrase}", exit_code, next_step(status, "", path))
+    code = str(body.get("code", ""))
+    wrong = "".join(f"\n  {each['pointer']}: {each['detail']}" for each in body.get("errors", ()))
+    said = f"{body.get('detail') or body.get('title')} ({code}, request {body.get('request_id')}){wrong}"
+    return CommandLineError(f"{status}: {said}", exit_code, next_step(status, code, path))

@@ -59,10 +59,11 @@ class NumberedLine:
 class Refusal:
     """A line that the service did not accept."""
 
-    number: int
+    line: int
     status: int
     code: str
     detail: str
+    request_id: str
 
 
 @dataclass(slots=True)
@@ -149,7 +150,7 @@ async def import_lines(
             await _spread(lines, queues)
     except* CommandLineError as failures:
         raise failures.exceptions[0] from None
-    report.refused.sort(key=lambda refusal: refusal.number)
+    report.refused.sort(key=lambda refusal: refusal.line)
     return report
 
 
@@ -198,9 +199,9 @@ class _Sender:
             await retrying(send)
         except (Later, httpx.TransportError) as exc:
             raise CommandLineError(
-                f"gave up after {self._patience_s:.0f} s: {exc or type(exc).__name__}. What is done stays done; "
-                "import the same file again to go on.",
+                f"gave up after {self._patience_s:.0f} s: {exc or type(exc).__name__}; what is done stays done",
                 UNAVAILABLE,
+                "rayleans status, and then the same file again",
             ) from exc
 
     async def _send(self, chunk: Sequence[NumberedLine]) -> list[NumberedLine]:
@@ -226,8 +227,8 @@ class _Sender:
             self._report.done += 1
             self._report.replayed += bool(answer["replayed"])
         else:
-            refusal = Refusal(line.number, status, answer.get("code", ""), answer.get("detail", ""))
-            self._report.refused.append(refusal)
+            said = (answer.get(member, "") for member in ("code", "detail", "request_id"))
+            self._report.refused.append(Refusal(line.number, status, *said))
         return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +13,13 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gateway.cli.options import OutputOption, TokenFileOption, UrlOption
-from gateway.cli.output import Output, fail, messages, run
+from gateway.cli.output import Output, fail, messages, run, suggest
 from gateway.connection import REJECTED, USAGE, CommandLineError, open_gateway
 from gateway.csv_rows import Rows, csv_commands, row_mapping
 from gateway.importer import ImportReport, check_file, import_lines, json_lines, read_lines
+from gateway.next_step import next_step
+
+SHOWN_REFUSALS = 20
 
 commands = typer.Typer()
 
@@ -61,17 +65,20 @@ def import_(
     except CommandLineError as exc:
         fail(exc)
     report = run(_import(file, rows, concurrency, patience, url, token_file))
-    refused = [
-        {"line": each.number, "status": each.status, "code": each.code, "detail": each.detail}
-        for each in report.refused
-    ]
     if output is Output.JSON:
-        typer.echo(json.dumps({"done": report.done, "replayed": report.replayed, "refused": refused}))
+        typer.echo(json.dumps(asdict(report)))
     else:
-        typer.echo(f"{report.done} done, {report.replayed} of them before; {len(refused)} refused")
-        for each in refused[:20]:
-            messages.print(f"line {each['line']}: {each['status']} {each['code']}: {each['detail']}", markup=False)
-    raise typer.Exit(REJECTED if refused else 0)
+        _tell(report)
+    raise typer.Exit(REJECTED if report.refused else 0)
+
+
+def _tell(report: ImportReport) -> None:
+    typer.echo(f"{report.done} done, {report.replayed} of them before; {len(report.refused)} refused")
+    shown = report.refused[:SHOWN_REFUSALS]
+    for each in shown:
+        said = f"line {each.line}: {each.status} {each.code}: {each.detail} (request {each.request_id})"
+        messages.print(said, markup=False)
+    suggest(*dict.fromkeys(next_step(each.status, each.code) for each in shown))
 
 
 def _rows(

@@ -79,11 +79,18 @@ def _around_the_service() -> tuple[type[Exception], ...]:
 
 
 def fail(error: Exception) -> NoReturn:
-    """End the program with a message on stderr and the exit code of the error."""
+    """End the program with a message on stderr, what to try next, and the exit code of the error."""
     messages.print(f"rayleans: {error}", markup=False)
     if isinstance(error, CommandLineError):
+        suggest(error.next_step)
         raise typer.Exit(error.exit_code)
     raise typer.Exit(USAGE if isinstance(error, SettingsError) else ERROR)
+
+
+def suggest(*next_steps: str) -> None:
+    """Say on stderr what to try next."""
+    for each in filter(None, next_steps):
+        messages.print(f"try: {each}", markup=False)
 
 
 def _text(value: Any) -> str:

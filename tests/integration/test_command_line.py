@@ -1,0 +1,152 @@
+"""What the command line says about a service that runs, and about what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from gateway.cli import app
+from gateway.next_step import next_step
+from tests.integration.service import Service
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+Run = Callable[..., Awaitable[Result]]
+
+
+@pytest.fixture
+def environment(service: Service, server_url: str, tmp_path: Path) -> dict[str, str]:
+    """Where the command line finds the service and a token with all scopes."""
+    return environment_for(service, server_url, tmp_path)
+
+
+def environment_for(service: Service, database: str, folder: Path) -> dict[str, str]:
+    token = folder / "token"
+    token.touch(mode=0o600)
+    token.write_text(service.http.headers["Authorization"].removeprefix("Bearer "))
+    return {
+        "RAYLEANS_URL": str(service.http.base_url),
+        "RAYLEANS_TOKEN_FILE": str(token),
+        "RAYLEANS_DATA": str(folder),
+        "RAYLEANS_EVENTS_URL": database,
+        "RAYLEANS_VIEWS_URL": database,
+    }
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Run:
+    # In a thread, because the service lives in the event loop of the tests.
+    return lambda *arguments: asyncio.to_thread(CliRunner().invoke, app, arguments, env=environment)
+
+
+async def test_every_problem_that_is_described_has_a_next_step(service: Service) -> None:
+    paths = (await service.http.get("/openapi.json")).json()["paths"]
+    operations = [operation for path in paths.values() for operation in path.values()]
+    described = {int(status) for operation in operations for status in operation["responses"] if status >= "400"}
+
+    assert [status for status in described | {405, 408} if not next_step(status, "")] == []
+    assert len(described) > 10
+
+
+async def test_error_names_the_problem_the_request_and_what_to_try_next(run: Run, service: Service) -> None:
+    body = {"name": "Alice", "email": "alice@example.com"}
+    receipt = await service.http.post("/v1/customers/alice/register", json=body)
+    await service.http.get("/v1/customers/alice", headers={"Consistency-Token": receipt.json()["token"]})
+    for arguments, exit_code, code, step in (
+        ("customer show bob", 3, "customer-not-found", "rayleans console"),
+        ("customer show alice --as-of-version 7", 3, "version-not-found", "rayleans customer history alice"),
+        ("customer show alice --as-of yesterday", 4, "invalid", "the same with --help"),
+        ("projections show nothing", 3, "projection-not-found", "rayleans projections list"),
+        ("projections parked retry sales 7", 3, "parked-event-not-found", "rayleans projections parked list sales"),
+        ("projections rebuild sales --accept", 4, "not-possible", "rayleans projections show sales"),
+    ):
+        done = await run(*arguments.split())
+
+        assert (done.exit_code, done.stdout) == (exit_code, ""), arguments
+        problem, *_, tried = done.stderr.splitlines()
+        assert f"({code}, request " in problem, done.stderr
+        assert tried.startswith(f"try: {step}"), done.stderr
+
+
+async def test_caller_without_the_scope_is_told_how_to_get_it(run: Run, service: Service, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(service.token("queries:read"))
+
+    done = await run("projections", "pause", "sales")
+
+    assert done.exit_code == 5
+    assert "lacks the scope admin (insufficient-scope, request " in done.stderr
+    assert "try: rayleans token --subject" in done.stderr
+
+
+async def test_refused_lines_of_an_import_say_what_to_try_next(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "refused.jsonl"
+    file.write_text('{"actor": "customer", "id": "bob", "command": "reactivate"}\n')
+
+    done = await run("import", str(file))
+
+    line, tried = done.stderr.splitlines()
+    assert line.startswith("line 1: 404 customer-not-registered: ")
+    assert "(request " in line
+    assert tried == f"try: {next_step(404, 'customer-not-registered')}"
+    assert done.exit_code == 4
+
+
+async def test_silos_tell_of_their_last_takeover(run: Run) -> None:
+    (silo,) = json.loads((await run("silos", "--output", "json")).stdout)["items"]
+
+    assert silo["takeover"]["why"] == "its process started"
+    assert "takeover" in (await run("silos")).stdout
+
+
+async def test_watcher_sees_the_service_go_away(alone: Service, views_url: str, tmp_path: Path) -> None:
+    watching = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", "status", "--watch", "--every", "0.2", "--output", "json"),
+        stdout=asyncio.subprocess.PIPE,
+        env=environment_for(alone, views_url, tmp_path),
+    )
+    assert watching.stdout is not None
+    first = json.loads(await watching.stdout.readline())
+    await alone.server.stop()
+    while (seen := json.loads(await watching.stdout.readline()))["ready"]:
+        pass
+    watching.send_signal(signal.SIGINT)
+
+    assert (first["ready"], first["silos"], len(first["projections"])) == (True, 1, 4)
+    assert "no answer from" in seen["reasons"][0]
+    assert await watching.wait() == 0
+
+
+async def test_doctor_looks_at_everything_and_says_what_to_do(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "token").chmod(0o644)
+
+    done = await run("doctor", "--output", "json")
+
+    checks = {each["what"]: each for each in json.loads(done.stdout)["items"]}
+    assert done.exit_code == 7
+    assert (checks["token"]["verdict"], checks["token"]["found"]) == ("failed", "mode 0644")
+    assert checks["token"]["advice"].endswith(f"chmod 600 {tmp_path / 'token'}")
+    for fine in ("ray", "events fsync", "views synchronous_commit", "events clock", "service"):
+        assert (checks[fine]["verdict"], checks[fine]["advice"]) == ("ok", ""), checks[fine]
+
+
+async def test_doctor_tells_of_what_is_away_and_a_warning_is_no_failure(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    gone = ("doctor", "--url", "http://127.0.0.1:1", "--output", "json")
+    warned = {each["what"]: each for each in json.loads((await run(*gone)).stdout)["items"]}
+    environment["RAYLEANS_EVENTS_URL"] = "postgresql://nobody@127.0.0.1:1/events"
+    done = await run(*gone)
+
+    failed = [each for each in json.loads(done.stdout)["items"] if each["verdict"] == "failed"]
+    assert (warned["service"]["verdict"], warned["service"]["advice"]) == ("warning", "rayleans serve")
+    assert "failed" not in {each["verdict"] for each in warned.values()}
+    assert [each["what"] for each in failed] == ["events database"]
+    assert failed[0]["advice"] == "start it, or correct RAYLEANS_EVENTS_URL"
+    assert done.exit_code == 7
