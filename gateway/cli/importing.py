@@ -12,9 +12,10 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.cli.options import OutputOption, TokenFileOption, UrlOption
-from gateway.cli.output import Output, fail, messages, run, suggest
-from gateway.connection import REJECTED, USAGE, CommandLineError, open_gateway
+from gateway.cli.asking import Asking
+from gateway.cli.output import fail, messages, run, suggest
+from gateway.cli.unfold import unfold
+from gateway.connection import REJECTED, USAGE, CommandLineError
 from gateway.csv_rows import Rows, csv_commands, row_mapping
 from gateway.importer import ImportReport, check_file, import_lines, json_lines, read_lines
 from gateway.next_step import next_step
@@ -25,6 +26,7 @@ commands = typer.Typer()
 
 
 @commands.command(name="import")
+@unfold
 def import_(
     file: Annotated[Path, typer.Argument(help="JSON lines in the batch format of the API, or CSV with a header.")],
     actor: Annotated[str | None, typer.Option(help="CSV: the kind of actor.")] = None,
@@ -34,9 +36,8 @@ def import_(
     then: Annotated[list[str] | None, typer.Option(help="CSV: a command without fields that follows.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="Requests under way at once.")] = 4,
     patience: Annotated[float, typer.Option(min=1, help="Seconds to try again while the service is away.")] = 120.0,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-    output: OutputOption = Output.TABLE,
+    *,
+    service: Asking,
 ) -> None:
     """Send commands from a file. Sending the same file again changes nothing that was done.
 
@@ -64,11 +65,11 @@ def import_(
         rows = _rows(file, actor, command, map_ or [], set_ or [], then or [])
     except CommandLineError as exc:
         fail(exc)
-    report = run(_import(file, rows, concurrency, patience, url, token_file))
-    if output is Output.JSON:
-        typer.echo(json.dumps(asdict(report)))
-    else:
+    report = run(_import(service, file, rows, concurrency, patience))
+    if service.for_people:
         _tell(report)
+    else:
+        typer.echo(json.dumps(asdict(report)))
     raise typer.Exit(REJECTED if report.refused else 0)
 
 
@@ -95,12 +96,7 @@ def _rows(
 
 
 async def _import(
-    file: Path,
-    rows: Callable[[], Rows],
-    concurrency: int,
-    patience: float,
-    url: str | None,
-    token_file: Path | None,
+    service: Asking, file: Path, rows: Callable[[], Rows], concurrency: int, patience: float
 ) -> ImportReport:
     total = check_file(file, rows())
     columns = (
@@ -118,7 +114,7 @@ async def _import(
             rate = f"{speed:,.0f}/s," if speed else ""
             progress.update(bar, advance=lines, rate=rate, refused=refused)
 
-        async with open_gateway(url, token_file) as http:
+        async with service.open() as http:
             return await import_lines(
                 http, read_lines(rows()), concurrency=concurrency, patience_s=patience, progress=advance
             )

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.options import OutputOption, TokenFileOption, UrlOption
-from gateway.cli.output import Output, run, show_items, show_record
-from gateway.connection import ask, open_gateway
+from gateway.cli.asking import Asking
+from gateway.cli.unfold import unfold
 
 commands = typer.Typer(no_args_is_help=True)
 parked = typer.Typer(no_args_is_help=True, help="Events that a projection has not folded.")
 commands.add_typer(parked, name="parked")
+
+ROUTE = "/v1/admin/projections"
 
 NameArgument = Annotated[str, typer.Argument(help="Of the projection.")]
 IdArgument = Annotated[int, typer.Argument(help="Of the event, as `parked list` shows it.")]
@@ -26,31 +26,32 @@ def projections() -> None:
 
 
 @commands.command("list")
-def list_(url: UrlOption = None, token_file: TokenFileOption = None, output: OutputOption = Output.TABLE) -> None:
+@unfold
+def list_(service: Asking) -> None:
     """List all projections.
 
     Example:
       rayleans projections list
     """
-    items = run(_ask(url, token_file, "GET", ""))["items"]
-    if output is Output.TABLE:
+    items = service.ask("GET", ROUTE)["items"]
+    if service.for_people:
         items = [_in_short(item) for item in items]
-    show_items(output, items, ("name", "version", "state", "lag", "events_per_s", "parked", "rebuild", "error"))
+    service.show_items(items, ("name", "version", "state", "lag", "events_per_s", "parked", "rebuild", "error"))
 
 
 @commands.command()
-def show(
-    name: NameArgument, url: UrlOption = None, token_file: TokenFileOption = None, output: OutputOption = Output.TABLE
-) -> None:
+@unfold
+def show(name: NameArgument, service: Asking) -> None:
     """Show one projection, and how far a rebuild of it is.
 
     Example:
       rayleans projections show customers
     """
-    _show(output, run(_ask(url, token_file, "GET", f"/{name}")))
+    _show(service, "GET", f"/{name}")
 
 
 @commands.command()
+@unfold
 def rebuild(
     name: NameArgument,
     accept: Annotated[
@@ -60,9 +61,8 @@ def rebuild(
         bool, typer.Option("--take-back", help="Give it up, or return to the version before.")
     ] = False,
     drop_kept: Annotated[bool, typer.Option("--drop-kept", help="Drop the version that could be taken back.")] = False,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-    output: OutputOption = Output.TABLE,
+    *,
+    service: Asking,
 ) -> None:
     """Build a new version beside the served one; it is swapped in when it has the same rows.
 
@@ -77,105 +77,60 @@ def rebuild(
     if len(chosen) > 1:
         raise typer.BadParameter(f"--{chosen[0]} and --{chosen[1]} are two different things")
     order = chosen[0] if chosen else "rebuild"
-    _show(output, run(_ask(url, token_file, "POST", f"/{name}/{order}")))
+    _show(service, "POST", f"/{name}/{order}")
 
 
 @commands.command()
-def pause(
-    name: NameArgument, url: UrlOption = None, token_file: TokenFileOption = None, output: OutputOption = Output.TABLE
-) -> None:
+@unfold
+def pause(name: NameArgument, service: Asking) -> None:
     """Let a projection stand still, also after a restart.
 
     Example:
       rayleans projections pause customers
     """
-    _show(output, run(_ask(url, token_file, "POST", f"/{name}/pause")))
+    _show(service, "POST", f"/{name}/pause")
 
 
 @commands.command()
-def resume(
-    name: NameArgument, url: UrlOption = None, token_file: TokenFileOption = None, output: OutputOption = Output.TABLE
-) -> None:
+@unfold
+def resume(name: NameArgument, service: Asking) -> None:
     """Let a projection go on.
 
     Example:
       rayleans projections resume customers
     """
-    _show(output, run(_ask(url, token_file, "POST", f"/{name}/resume")))
+    _show(service, "POST", f"/{name}/resume")
 
 
 @parked.command("list")
-def list_parked(
-    name: NameArgument, url: UrlOption = None, token_file: TokenFileOption = None, output: OutputOption = Output.TABLE
-) -> None:
+@unfold
+def list_parked(name: NameArgument, service: Asking) -> None:
     """List the events that a projection has not folded, with what is in them and why.
 
     Example:
       rayleans projections parked list customers
     """
-    items = run(_ask(url, token_file, "GET", f"/{name}/parked"))["items"]
-    show_items(output, items, ("id", "state", "stream", "stream_version", "type", "data", "error"))
+    items = service.ask("GET", f"{ROUTE}/{name}/parked")["items"]
+    service.show_items(items, ("id", "state", "stream", "stream_version", "type", "data", "error"))
 
 
-@parked.command()
-def park(
-    name: NameArgument,
-    parked_id: IdArgument,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """Set the event aside at which a projection stands; later ones of its row wait behind it.
+def _decides(decision: str, about: str) -> None:
+    """Add the command of a decision about one event that is parked."""
 
-    Example:
-      rayleans projections parked park customers 7
-    """
-    _decide(name, parked_id, "park", url, token_file, output)
+    @parked.command(decision, help=f"{about}\n\nExample:\n  rayleans projections parked {decision} customers 7")
+    @unfold
+    def decide(name: NameArgument, parked_id: IdArgument, service: Asking) -> None:
+        service.show_record(service.ask("POST", f"{ROUTE}/{name}/parked/{parked_id}/{decision}"))
 
 
-@parked.command()
-def retry(
-    name: NameArgument,
-    parked_id: IdArgument,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """Fold what is parked of the row of an event, in its order, as far as it goes.
-
-    Example:
-      rayleans projections parked retry customers 7
-    """
-    _decide(name, parked_id, "retry", url, token_file, output)
+_decides("park", "Set the event aside at which a projection stands; later ones of its row wait behind it.")
+_decides("retry", "Fold what is parked of the row of an event, in its order, as far as it goes.")
+_decides("skip", "Leave an event out for ever, and fold what waits behind it.")
 
 
-@parked.command()
-def skip(
-    name: NameArgument,
-    parked_id: IdArgument,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """Leave an event out for ever, and fold what waits behind it.
-
-    Example:
-      rayleans projections parked skip customers 7
-    """
-    _decide(name, parked_id, "skip", url, token_file, output)
-
-
-def _decide(name: str, parked_id: int, decision: str, url: str | None, token_file: Path | None, output: Output) -> None:
-    show_record(output, run(_ask(url, token_file, "POST", f"/{name}/parked/{parked_id}/{decision}")))
-
-
-async def _ask(url: str | None, token_file: Path | None, method: str, path: str) -> Any:
-    async with open_gateway(url, token_file) as http:
-        return await ask(http, method, f"/v1/admin/projections{path}")
-
-
-def _show(output: Output, status: Mapping[str, Any]) -> None:
-    show_record(output, status if output is Output.JSON else _in_short(status))
+def _show(service: Asking, method: str, path: str) -> None:
+    status = service.ask(method, f"{ROUTE}{path}")
+    service.show_record(_in_short(status) if service.for_people else status)
 
 
 def _in_short(status: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
-from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
@@ -15,20 +14,21 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from gateway.cli.options import OutputOption, TokenFileOption, UrlOption
-from gateway.cli.output import Output, record_table, run, show_record
-from gateway.connection import UNAVAILABLE, CommandLineError, ask, open_gateway
+from gateway.cli.asking import Asking
+from gateway.cli.output import record_table, run
+from gateway.cli.unfold import unfold
+from gateway.connection import UNAVAILABLE, CommandLineError, ask
 
 commands = typer.Typer()
 
 
 @commands.command()
+@unfold
 def status(
     watch: Annotated[bool, typer.Option("--watch", help="Go on until you interrupt it.")] = False,
     every: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks, with --watch.")] = 2.0,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-    output: OutputOption = Output.TABLE,
+    *,
+    service: Asking,
 ) -> None:
     """Tell whether a service works, and if not, why. Exit code 6 when it does not.
 
@@ -41,21 +41,21 @@ def status(
     """
     if watch:
         with suppress(KeyboardInterrupt):
-            run(_watch(every, url, token_file, output))
+            run(_watch(service, every))
         return
-    found = run(_status(url, token_file))
-    show_record(output, found)
+    found = run(_status(service))
+    service.show_record(found)
     raise typer.Exit(0 if found["ready"] else UNAVAILABLE)
 
 
-async def _status(url: str | None, token_file: Path | None) -> dict[str, Any]:
-    async with open_gateway(url, token_file) as http:
+async def _status(service: Asking) -> dict[str, Any]:
+    async with service.open() as http:
         return await _look(http)
 
 
-async def _watch(every_s: float, url: str | None, token_file: Path | None, output: Output) -> None:
-    table = output is Output.TABLE and sys.stdout.isatty()
-    async with open_gateway(url, token_file) as http:
+async def _watch(service: Asking, every_s: float) -> None:
+    table = service.for_people and sys.stdout.isatty()
+    async with service.open() as http:
         with (
             Live(console=Console(highlight=False), auto_refresh=False, screen=False) if table else nullcontext() as live
         ):

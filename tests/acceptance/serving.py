@@ -51,12 +51,13 @@ class Served:
         return subprocess.run(command, capture_output=True, text=True, env=self.ray_environment, check=False)
 
     def wait_until_ready(self) -> None:
-        """Wait for the line that says so."""
+        """Wait for the line that says so; a service that does not get so far is ended."""
         assert self.process.stdout is not None
         said, _, _ = select.select([self.process.stdout], [], [], STARTS_WITHIN_S)
-        assert said, f"not ready within {STARTS_WITHIN_S} s; it said:\n{self.messages.read_text()}"
-        line = self.process.stdout.readline()
-        assert line == f"ready {self.url}\n", self.messages.read_text()
+        line = self.process.stdout.readline() if said else ""
+        if line != f"ready {self.url}\n":
+            self.end()
+            raise AssertionError(f"not ready within {STARTS_WITHIN_S} s; it said:\n{self.messages.read_text()}")
 
     def actors(self, kind: str) -> list[psutil.Process]:
         """The processes of Ray actors of a kind: `Silo`, `Projection`, `Gateway`."""
@@ -69,6 +70,13 @@ class Served:
         code = self.process.wait(timeout=60)
         self._close()
         return code
+
+    def end(self) -> None:
+        """Stop it in order, or kill it when it does not."""
+        try:
+            self.stop()
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def kill(self) -> None:
         """Kill the process and everything it started, at once."""
