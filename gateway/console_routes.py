@@ -23,6 +23,7 @@ from gateway.sign_in import SignInCodes
 from gateway.token_verifier import Unauthenticated
 
 PAGE = "index.html"
+MODULES = "<!-- modules -->"
 
 # Nothing but what this server sends, no code in the page, nothing around it, nowhere to send a form.
 CONTENT_SECURITY_POLICY = (
@@ -68,11 +69,12 @@ def console_routes(codes: SignInCodes | None, limits: Limits) -> Sequence[HTTPRo
         codes: of the local key; None = whoever signs in brings a token of the identity provider.
     """
     found = dict(_read(files("gateway") / "console"))
+    index = _with_modules(found)
 
     @get(["/console", "/console/{screen:path}"], opt={"scope": Scope.PUBLIC}, include_in_schema=False)
     async def page(request: Request[Any, Any, Any]) -> Response[bytes]:
         """Every screen is a URL below the console, and all of them are this page."""
-        return _send(request, found[PAGE])
+        return _send(request, index)
 
     @get("/console/files/{name:path}", opt={"scope": Scope.PUBLIC}, include_in_schema=False)
     async def file(request: Request[Any, Any, Any], name: FromPath[Path]) -> Response[bytes]:
@@ -102,9 +104,18 @@ def _read(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, File]]:
         if entry.is_dir():
             yield from _read(entry, f"{prefix}{entry.name}/")
         elif (media_type := _MEDIA_TYPES.get(Path(entry.name).suffix)) is not None:
-            body = entry.read_bytes()
-            tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-            yield f"{prefix}{entry.name}", File(body, media_type, tag)
+            yield f"{prefix}{entry.name}", _file(entry.read_bytes(), media_type)
+
+
+def _file(body: bytes, media_type: str) -> File:
+    return File(body, media_type, f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"')
+
+
+def _with_modules(found: Mapping[str, File]) -> File:
+    """The page, which names all scripts: a browser that finds one in the other asks for them one after the other."""
+    links = (f'<link rel="modulepreload" href="/console/files/{name}">' for name in found if name.endswith(".js"))
+    page = found[PAGE]
+    return _file(page.body.replace(MODULES.encode(), "\n    ".join(links).encode()), page.media_type)
 
 
 def _send(request: Request[Any, Any, Any], file: File) -> Response[bytes]:

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from actors.store.sql_files import load_queries
 from gateway.bench.crowd import write_crowd
 from gateway.bench.idle import BATCH, CALLS, Idle, wake_all
 from gateway.bench.load import Load, Work, closed_loop
+from gateway.bench.loads import ActivationLoad
 from gateway.bench.lone_silo import LOOK_INTERVAL_S, PARTITIONS, lone_silo, rouse
 from gateway.bench.report import Figure, Report
 from gateway.serve import Say
@@ -36,22 +37,6 @@ NEVER = 10**9
 FORGETFUL = SiloLimits(activations=1, snapshot_every=NEVER, snapshot_on_sleep=NEVER)
 
 _SQL = load_queries("actors.store", "snapshots.sql")
-
-
-@dataclass(frozen=True, slots=True)
-class ActivationLoad:
-    """What is woken.
-
-    Attributes:
-        customers: woken together; each has `events` events.
-        long: customers that are woken one at a time, `rounds` times each; each has `long_events` events.
-    """
-
-    customers: int = 100_000
-    events: int = 2
-    long: int = 100
-    long_events: int = 1_000
-    rounds: int = 10
 
 
 async def bench_activations(load: ActivationLoad, say: Say) -> Report:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 
 from actors.domain.customer import CUSTOMER, Register, Rename
 from actors.domain.domain import Domain
-from actors.runtime.placement import Placement
 from actors.runtime.ray_actors import connect
 from actors.runtime.reference import ActorClient
 from gateway.bench.cpu import CpuTime
 from gateway.bench.crowd import write_crowd
 from gateway.bench.load import Work, closed_loop
+from gateway.bench.loads import CommandLoad, Switch
 from gateway.bench.raw_limit import raw_inserts_per_s
 from gateway.bench.report import Figure, Report
 from gateway.serve import Say, temporary_service
@@ -25,31 +25,9 @@ RAW_ROWS = 100_000
 WRITE_SIDE = Domain(deciders=STANDARD.deciders)
 
 
-@dataclass(frozen=True, slots=True)
-class CommandLoad:
-    """What is sent.
-
-    Attributes:
-        commands: after the customers are registered.
-        concurrency: commands under way at once.
-        placement: where the customers live.
-        silos: how many processes hold them.
-        crowd, crowd_events: other customers that are in the log before, and how many events each has.
-    """
-
-    customers: int = 10_000
-    commands: int = 200_000
-    concurrency: int = 1_024
-    projections: bool = False
-    crowd: int = 0
-    crowd_events: int = 10
-    placement: Placement = Placement.SHARED
-    silos: int = 1
-
-
 async def bench_commands(load: CommandLoad, say: Say) -> Report:
     """Run the load against a service of its own in a temporary directory."""
-    domain = "projections.standard:STANDARD" if load.projections else "gateway.bench.commands:WRITE_SIDE"
+    domain = "projections.standard:STANDARD" if load.projections is Switch.ON else "gateway.bench.commands:WRITE_SIDE"
 
     async def fill_log(events_url: str, partitions: int) -> None:
         say(f"writing {load.crowd} other customers with {load.crowd_events} events each")

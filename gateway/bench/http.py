@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import count
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ from gateway.bench.bare_server import bare_server
 from gateway.bench.cpu import CpuTime
 from gateway.bench.http_load import Tally, closed_requests, open_requests
 from gateway.bench.load import Load
+from gateway.bench.loads import HttpLoad
 from gateway.bench.report import Figure, Report
 from gateway.serve import Running, Say, temporary_service
 
@@ -21,20 +22,6 @@ QUERIES_FOR_EACH_COMMAND = 3
 WARM_UP_S = 1.0
 
 _Measured = tuple[Load, Tally]
-
-
-@dataclass(frozen=True, slots=True)
-class HttpLoad:
-    """What is sent.
-
-    Attributes:
-        seconds: for each figure.
-        open_share: of the rate of the closed loop at 32 connections, for the open loop.
-    """
-
-    customers: int = 2_000
-    seconds: float = 8.0
-    open_share: float = 0.7
 
 
 async def bench_http(load: HttpLoad, say: Say) -> Report:

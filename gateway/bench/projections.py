@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from actors.store.token import TokenCodec
 from gateway.bench.cpu import CpuTime
 from gateway.bench.crowd import write_crowd
 from gateway.bench.load import Load, closed_loop
+from gateway.bench.loads import ProjectionLoad
 from gateway.bench.report import Figure, Latencies, Report
 from gateway.serve import Say, temporary_service
 from projections.bulk import BATCH
@@ -38,24 +39,6 @@ PARTITIONS = 16
 POLL_S = 0.02
 VISIBLE_WITHIN_S = 30.0
 BUILT_WITHIN_S = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectionLoad:
-    """What is done.
-
-    Attributes:
-        customers, events_each: in the log from which a view is built.
-        seconds: for how long commands come, twice.
-        concurrency: commands under way at once, as fast as they are answered.
-        rate: commands a second in the quiet run.
-    """
-
-    customers: int = 50_000
-    events_each: int = 5
-    seconds: float = 20.0
-    concurrency: int = 1_024
-    rate: int = 500
 
 
 async def bench_projections(load: ProjectionLoad, say: Say) -> Report:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from itertools import count, islice
 
@@ -14,6 +14,7 @@ from gateway.bench.bare_server import bare_server
 from gateway.bench.http import register_customers
 from gateway.bench.http_load import closed_requests
 from gateway.bench.load import closed_loop
+from gateway.bench.loads import QueryLoad
 from gateway.bench.report import Figure, Report
 from gateway.serve import Running, Say, temporary_service
 from projections.customers import CUSTOMERS, find_customers
@@ -24,20 +25,6 @@ WARM_UP_S = 1.0
 RAW_POINT = "SELECT * FROM customers WHERE id = $1"
 
 Work = Callable[[], Awaitable[object]]
-
-
-@dataclass(frozen=True, slots=True)
-class QueryLoad:
-    """What is asked.
-
-    Attributes:
-        seconds: for each figure over HTTP.
-        statements: for each figure without HTTP.
-    """
-
-    customers: int = 2_000
-    seconds: float = 5.0
-    statements: int = 10_000
 
 
 async def bench_queries(load: QueryLoad, say: Say) -> Report:

@@ -16,8 +16,7 @@ let screen = null;
 async function begin() {
   let said = null;
   try {
-    said = await signInWithCode();
-    await describe();
+    [said] = await Promise.all([signInWithCode(), describe()]);
   } catch (error) {
     said = error.message;
   }

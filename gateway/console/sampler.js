@@ -5,16 +5,25 @@ import { growth, parse, quantile, select, sum, sumBy } from "./metrics.js";
 import { may } from "./session.js";
 
 const EVERY_MS = 2000;
+// Rates need two measurements: somebody who has just signed in waits for them.
+const FIRST_MS = 500;
 const KEPT = 300;
 
 let samples = [];
 let timer = null;
 let before = null;
 let latest = null;
+let begun = Promise.withResolvers();
 
 /** What was measured, oldest first; see `measure`. */
 export function measured() {
   return samples;
+}
+
+/** The last measurement, as soon as there is one. */
+export async function lastMeasured() {
+  await begun.promise;
+  return samples.at(-1);
 }
 
 /** The status of each projection in the last measurement; null when it is not told. */
@@ -26,6 +35,7 @@ export function startSampling() {
   samples = [];
   before = null;
   latest = null;
+  begun = Promise.withResolvers();
   timer = setTimeout(sample, 0);
 }
 
@@ -40,8 +50,9 @@ async function sample() {
     const measurement = await measure();
     if (timer !== running) return;
     samples = [...samples, measurement].slice(-KEPT);
+    begun.resolve();
   }
-  timer = setTimeout(sample, EVERY_MS);
+  timer = setTimeout(sample, samples.length === 1 ? FIRST_MS : EVERY_MS);
 }
 
 /**

@@ -3,7 +3,7 @@
 import { lineChart } from "../chart.js";
 import { h, replace } from "../dom.js";
 import { count, duration, many, rate } from "../format.js";
-import { latestProjections, measured } from "../sampler.js";
+import { lastMeasured, latestProjections, measured } from "../sampler.js";
 import { badge, facts, section, table } from "../table.js";
 
 const LONG_LAG_S = 10;
@@ -12,16 +12,12 @@ export const overview = {
   title: () => "Overview",
   show(screen) {
     screen.commandLine = "uv run rayleans status --watch";
-    screen.repeat(
-      async () => measured().at(-1) ?? null,
-      (latest) => draw(screen, latest),
-      1,
-    );
+    screen.say("measuring …");
+    return screen.repeat(lastMeasured, (latest) => draw(screen, latest), 1);
   },
 };
 
 function draw(screen, latest) {
-  if (!latest) return screen.say("measuring …");
   const projections = latestProjections();
   const alarms = alarmsOf(latest, projections);
   return replace(
