@@ -63,12 +63,12 @@ def databases_of(server_url: str) -> Iterator[Callable[[], str]]:
 
     def make() -> str:
         made.append(f"test_{uuid4().hex}")
-        _execute(server_url, f'CREATE DATABASE "{made[-1]}"')
+        execute(server_url, f'CREATE DATABASE "{made[-1]}"')
         return urlunsplit(urlsplit(server_url)._replace(path=f"/{made[-1]}"))
 
     yield make
     for name in made:
-        _execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+        execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
@@ -90,15 +90,15 @@ def views_url(new_database: Callable[[], str]) -> str:
     return new_database()
 
 
-def _execute(url: str, statement: str) -> None:
-    """In a thread, because the test may have an event loop of its own."""
+def execute(url: str, statement: str, *arguments: object) -> None:
+    """Execute a statement: in a thread, because the test may have an event loop of its own."""
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(lambda: asyncio.run(_execute_there(url, statement))).result()
+        thread.submit(lambda: asyncio.run(_execute_there(url, statement, *arguments))).result()
 
 
-async def _execute_there(url: str, statement: str) -> None:
+async def _execute_there(url: str, statement: str, *arguments: object) -> None:
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute(statement)
+        await connection.execute(statement, *arguments)
     finally:
         await connection.close()

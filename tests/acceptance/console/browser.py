@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect
 
 from gateway.local_key import LocalKey
@@ -58,12 +58,15 @@ class Visit:
         )
 
     def all_trouble(self) -> list[str]:
-        """Errors, violations of the policy, and scripts of others that ran."""
-        return [*self.trouble, *self.page.evaluate("window.trouble")]
+        """Errors, violations of the policy, and scripts of others that ran, since it was asked last."""
+        trouble, self.trouble = self.trouble, []
+        return [*trouble, *self.page.evaluate("window.trouble.splice(0)")]
 
     def barriers(self) -> list[str]:
         """What keeps people from using the page, as far as a program can see."""
-        found = Axe().run(self.page).response["violations"]
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE_SCRIPT)
+        found = self.page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
         return [
             f"{each['id']}: {node['target']} {node['failureSummary']}"
             for each in found

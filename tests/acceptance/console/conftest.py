@@ -52,9 +52,24 @@ def shop(served: Served) -> Served:
     return served
 
 
+@pytest.fixture(scope="package")
+def operator(browser: Browser, shop: Served) -> Iterator[Visit]:
+    """Somebody who signs in once, and stays for all tests."""
+    with visiting(browser, shop) as visit:
+        visit.sign_in()
+        yield visit
+
+
 @pytest.fixture
-def visit(browser: Browser, shop: Served) -> Iterator[Visit]:
-    """A browser of its own for each test; afterwards it must have seen no trouble."""
+def visit(operator: Visit) -> Iterator[Visit]:
+    """The visit of the operator, who must have seen no trouble afterwards."""
+    yield operator
+    assert operator.all_trouble() == []
+
+
+@pytest.fixture
+def newcomer(browser: Browser, shop: Served) -> Iterator[Visit]:
+    """Somebody with a browser of his own, who has not signed in; he must have seen no trouble afterwards."""
     with visiting(browser, shop) as visit:
         yield visit
         assert visit.all_trouble() == []
