@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Coroutine
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from gateway.bench.loads import ActivationLoad, CommandLoad, HttpLoad, ProjectionLoad, QueryLoad
 from gateway.bench.report import Report
-from gateway.cli.output import messages, run
+from gateway.cli.output import messages, print_table, run
 from gateway.cli.unfold import unfold
 
 commands = typer.Typer(
     help="Measure this machine: what the service does, beside what its database alone does.",
     no_args_is_help=True,
 )
-
-WIDTH = 120
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 
@@ -102,4 +98,4 @@ def _show(work: Coroutine[Any, Any, Report], as_json: bool) -> None:
     if as_json:
         typer.echo(report.as_json())
     else:
-        Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(report.as_table())
+        print_table(report.as_table())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NoReturn, TypeVar
@@ -14,6 +15,8 @@ from rich.table import Table
 
 from gateway.connection import ERROR, USAGE, CommandLineError
 from gateway.settings import SettingsError
+
+WIDTH = 160
 
 messages = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -32,7 +35,7 @@ def show_record(output: Output, record: Mapping[str, Any]) -> None:
     if output is Output.JSON:
         typer.echo(json.dumps(record))
         return
-    Console(highlight=False).print(record_table(record))
+    print_table(record_table(record))
 
 
 def record_table(record: Mapping[str, Any]) -> Table:
@@ -51,7 +54,12 @@ def show_items(output: Output, items: Sequence[Mapping[str, Any]], columns: Sequ
     table = Table(*columns)
     for item in items:
         table.add_row(*(_text(item.get(column)) for column in columns))
-    Console(highlight=False).print(table)
+    print_table(table)
+
+
+def print_table(table: Table) -> None:
+    """Print a table on stdout, data as they are; where no terminal says how wide it is, it is wide."""
+    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDTH).print(table)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

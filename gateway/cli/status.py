@@ -57,7 +57,9 @@ async def _watch(service: Asking, every_s: float) -> None:
     table = service.for_people and sys.stdout.isatty()
     async with service.open() as http:
         with (
-            Live(console=Console(highlight=False), auto_refresh=False, screen=False) if table else nullcontext() as live
+            Live(console=Console(highlight=False, markup=False), auto_refresh=False, screen=False)
+            if table
+            else nullcontext() as live
         ):
             while True:
                 found = await _look_again(http)

@@ -6,11 +6,10 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from gateway.cli.options import DataOption, OutputOption, settings_of
-from gateway.cli.output import Output, run, show_items, show_record
+from gateway.cli.output import Output, print_table, run, show_items, show_record
 from gateway.connection import CHECK_FAILED
 
 commands = typer.Typer(no_args_is_help=True)
@@ -55,7 +54,7 @@ def _show(findings: list[dict[str, Any]]) -> None:
     table = Table(*columns)
     for finding in findings:
         table.add_row(*(str(finding[column]) for column in columns))
-    Console(highlight=False, markup=False).print(table)
+    print_table(table)
 
 
 @commands.command()

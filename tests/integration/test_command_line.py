@@ -98,6 +98,17 @@ async def test_refused_lines_of_an_import_say_what_to_try_next(run: Run, tmp_pat
     assert done.exit_code == 4
 
 
+async def test_table_shows_data_as_they_are(run: Run, service: Service, key: str) -> None:
+    body = {"name": "[red]Rose[/wrong]", "email": "rose@example.com"}
+    registered = await service.http.post(f"/v1/customers/{key}/register", json=body)
+    await service.http.get(f"/v1/customers/{key}", headers={"Consistency-Token": registered.json()["token"]})
+
+    shown, history = await run("customer", "show", key), await run("customer", "history", key)
+
+    assert "[red]Rose[/wrong]" in shown.stdout
+    assert "'[red]Rose[/wrong]'" in history.stdout
+
+
 async def test_silos_tell_of_their_last_takeover(run: Run) -> None:
     (silo,) = json.loads((await run("silos", "--output", "json")).stdout)["items"]
 
