@@ -236,7 +236,9 @@ def test_bad_event_is_told_parked_and_retried(visit: Visit) -> None:
     others = http.get("/v1/statistics/sales", headers=_place_order(visit.served, f"good-{order}"))
     assert others.status_code == 200
 
-    parked.get_by_role("button", name="Retry").click()
+    with page.expect_response("**/retry") as retried:
+        parked.get_by_role("button", name="Retry").click()
+    assert "its data does not fit" in retried.value.json()["error"]
     expect(parked.locator(".notice.bad")).to_contain_text("its data does not fit")
     execute(logs.url("views"), "UPDATE parked SET data = $1", '{"total": 900}')
     execute(logs.url("events"), SPOIL, '{"total": 900}', f"order-{order}")
