@@ -56,7 +56,7 @@ class Reading(Generic[E]):
         try:
             return self.model.model_validate_json(self._upcast(data) if self.steps else data)
         except ValidationError as exc:
-            raise UnreadableEvent(f"its data does not fit: {exc.error_count()} errors") from exc
+            raise UnreadableEvent(f"its data does not fit: {_first(exc)}") from exc
         except UnreadableEvent:
             raise
         except Exception as bug:
@@ -93,3 +93,9 @@ def readings(event_types: Mapping[str, type[E]], upcasts: Mapping[str, Upcast]) 
             raise ValueError(f"the upcast of {name!r} leads to {at!r}, which is no event of today")
         found[name] = Reading(event_types[at], tuple(steps))
     return found
+
+
+def _first(error: ValidationError) -> str:
+    """What is wrong first, and where; without the value, because messages are logged."""
+    wrong = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return ": ".join([*map(str, wrong["loc"]), wrong["msg"]])

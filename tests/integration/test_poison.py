@@ -54,7 +54,7 @@ def locate_nowhere(event: Recorded[Any]) -> str:
 @pytest.mark.parametrize(
     ("projection", "data", "reason"),
     [
-        pytest.param(ACCOUNTS, '{"amount": "a lot"}', "its data does not fit", id="data"),
+        pytest.param(ACCOUNTS, '{"amount": "a lot"}', "its data does not fit: amount: Input should", id="data"),
         pytest.param(when_poisoned(fails), POISON, "its fold raised ZeroDivisionError", id="fold"),
         pytest.param(when_poisoned(lambda *_: {}), POISON, "something else than the row 'ada'", id="no row"),
         pytest.param(changed(id="eve"), POISON, "something else than the row 'ada'", id="other row"),

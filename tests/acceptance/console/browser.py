@@ -47,8 +47,13 @@ class Visit:
 
     def sign_in(self, address: str = "/console") -> None:
         """Open a screen with a link that signs in."""
-        self.page.goto(console_link(self.served.url, self._code()).replace("/console#", f"{address}#", 1))
+        self.page.goto(self.link(address))
         expect(self.page.get_by_role("button", name="Sign out")).to_be_visible()
+
+    def link(self, address: str) -> str:
+        """To a screen; it signs in, once."""
+        code = SignInCodes(self.served.data).make(LocalKey.load(self.served.data))
+        return console_link(self.served.url, code).replace("/console#", f"{address}#", 1)
 
     def open(self, address: str) -> None:
         """Go to a screen, as its link would."""
@@ -73,9 +78,6 @@ class Visit:
             if each["impact"] in SERIOUS
             for node in each["nodes"]
         ]
-
-    def _code(self) -> str:
-        return SignInCodes(self.served.data).make(LocalKey.load(self.served.data))
 
 
 @contextmanager
