@@ -39,6 +39,11 @@ class TracedSession(WriteSession):
     def head_epochs(self) -> Mapping[int, int]:
         return self._session.head_epochs
 
+    @property
+    @override
+    def put_out(self) -> bool:
+        return self._session.put_out
+
     @override
     async def append(self, events: Sequence[NewEvent]) -> Sequence[int]:
         began_ns = time.time_ns()
