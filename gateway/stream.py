@@ -8,6 +8,7 @@ that is slower than the tail reads by itself again: nothing waits for it in memo
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
@@ -126,7 +127,7 @@ class Follower:
     async def chunks(self) -> AsyncGenerator[bytes]:
         """What to send, one message or several at a time; ends when the follower must come again."""
         yield _RETRY
-        silent_until = time.monotonic() + HEARTBEAT_S
+        silent_until = _next_heartbeat()
         with self._tail.followed(self._caller.subject):
             while self._may_go_on():
                 try:
@@ -137,9 +138,13 @@ class Follower:
                     chunk = _HEARTBEAT
                 if chunk:
                     yield chunk
-                    silent_until = time.monotonic() + HEARTBEAT_S
+                    silent_until = _next_heartbeat()
                 elif chunk is None:
-                    await self._tail.moves(min(POLL_S, max(0.0, silent_until - time.monotonic())))
+                    await self._tail.moves(max(0.0, min(self._patience_s(), silent_until - time.monotonic())))
+
+    def _patience_s(self) -> float:
+        """How long nothing has to be looked at unless the tail moves; who could not catch up tries again soon."""
+        return POLL_S if self._seen is None else self._caller.expires_at - time.time()
 
     def _may_go_on(self) -> bool:
         return self._generation == self._tail.generation and time.time() < self._caller.expires_at
@@ -150,7 +155,7 @@ class Follower:
         if self._seen is None or live is None:
             return await self._catch_up()
         self._seen += len(live)
-        self._after.update((frame.partition, frame.mark) for frame, _ in live)
+        self._after = {**self._after, **{frame.partition: frame.mark for frame, _ in live}}
         return b"".join(text for frame, text in live if frame.type in self._types) if live else None
 
     async def _catch_up(self) -> bytes | None:
@@ -169,10 +174,15 @@ class Follower:
         """Those that are wanted, each with an id for where this follower is then."""
         wanted = []
         for frame in frames:
-            self._after[frame.partition] = frame.mark
+            self._after = {**self._after, frame.partition: frame.mark}
             if frame.type in self._types:
                 wanted.append(frame.under(self._tokens.encode(self._after)))
         return b"".join(wanted)
+
+
+def _next_heartbeat() -> float:
+    """Not the same for all: thousands that came together would all be sent theirs in one moment, and others wait."""
+    return time.monotonic() + HEARTBEAT_S * random.uniform(0.7, 1.0)  # noqa: S311 - no secret
 
 
 def send_all(chunks: AsyncGenerator[bytes], last_id: str) -> ASGIApp:

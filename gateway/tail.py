@@ -149,7 +149,7 @@ class Tail:
                 await self._wait_for_news(positions_of(self._after))
 
     def _keep(self, event: RecordedEvent) -> None:
-        self._after |= event.marks
+        self._after = {**self._after, **event.marks}
         frame = Frame.of(event)
         self._kept.append((frame, frame.under(self._tokens().encode(self._after))))
         self.end += 1
