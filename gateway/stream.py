@@ -118,7 +118,7 @@ class Follower:
         self._log = log
         self._tail = tail
         self._tokens = tokens
-        self._after = dict(after)
+        self._after = after
         self._types = types
         self._caller = caller
         self._generation = tail.generation

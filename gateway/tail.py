@@ -16,7 +16,7 @@ from itertools import islice
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from actors.errors import Overloaded
-from actors.store.event_store import Mark, Marks, RecordedEvent, StoreUnavailable, StoreUnsuitable, positions_of
+from actors.store.event_store import Marks, RecordedEvent, StoreUnavailable, StoreUnsuitable, positions_of
 from actors.store.token import TokenCodec
 from gateway.frame import Frame
 from gateway.log_reader import LogReader, LostFuture
@@ -50,7 +50,7 @@ class Tail:
         self._reader = reader
         self._tokens = tokens
         self._wait_for_news = wait_for_news
-        self._after: dict[int, Mark] = {}
+        self._after: Marks = {}
         self._kept: deque[tuple[Frame, bytes]] = deque()
         self._kept_from: dict[int, int] = {}
         self._moved = asyncio.Event()
@@ -91,7 +91,7 @@ class Tail:
             if self._closed:
                 raise StoreUnavailable("this gateway is being stopped")
             if self._work is None or self._work.done():
-                self._after = dict(await self._reader.heads())
+                self._after = await self._reader.heads()
                 self._kept.clear()
                 self._kept_from = positions_of(self._after)
                 self._work = asyncio.get_running_loop().create_task(self._run())
