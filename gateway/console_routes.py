@@ -24,6 +24,8 @@ from gateway.token_verifier import Unauthenticated
 
 PAGE = "index.html"
 MODULES = "<!-- modules -->"
+FILES = "/console/files/"
+ASK_AGAIN, FOR_EVER = "no-cache", "public, max-age=31536000, immutable"
 
 # Nothing but what this server sends, no code in the page, nothing around it, nowhere to send a form.
 CONTENT_SECURITY_POLICY = (
@@ -69,7 +71,8 @@ def console_routes(codes: SignInCodes | None, limits: Limits) -> Sequence[HTTPRo
         codes: of the local key; None = whoever signs in brings a token of the identity provider.
     """
     found = dict(_read(files("gateway") / "console"))
-    index = _with_modules(found)
+    edition = _digest("".join(file.tag for _, file in sorted(found.items())).encode())
+    index = _index(found, edition)
 
     @get(["/console", "/console/{screen:path}"], opt={"scope": Scope.PUBLIC}, include_in_schema=False)
     async def page(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -78,10 +81,11 @@ def console_routes(codes: SignInCodes | None, limits: Limits) -> Sequence[HTTPRo
 
     @get("/console/files/{name:path}", opt={"scope": Scope.PUBLIC}, include_in_schema=False)
     async def file(request: Request[Any, Any, Any], name: FromPath[Path]) -> Response[bytes]:
-        wanted = found.get(str(name).lstrip("/"))
+        path = str(name).lstrip("/")
+        wanted = found.get(path.removeprefix(f"{edition}/"))
         if wanted is None:
             raise BadRequest(404, "not-found", "there is no such file")
-        return _send(request, wanted)
+        return _send(request, wanted, FOR_EVER if path.startswith(edition) else ASK_AGAIN)
 
     return [page, file] if codes is None else [page, file, _sign_in_route(codes, limits)]
 
@@ -108,21 +112,28 @@ def _read(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, File]]:
 
 
 def _file(body: bytes, media_type: str) -> File:
-    return File(body, media_type, f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"')
+    return File(body, media_type, f'"{_digest(body)}"')
 
 
-def _with_modules(found: Mapping[str, File]) -> File:
-    """The page, which names all scripts: a browser that finds one in the other asks for them one after the other."""
-    links = (f'<link rel="modulepreload" href="/console/files/{name}">' for name in found if name.endswith(".js"))
-    page = found[PAGE]
-    return _file(page.body.replace(MODULES.encode(), "\n    ".join(links).encode()), page.media_type)
+def _digest(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=12).hexdigest()
 
 
-def _send(request: Request[Any, Any, Any], file: File) -> Response[bytes]:
+def _index(found: Mapping[str, File], edition: str) -> File:
+    """The page. It names all scripts, because a browser that finds one in the other asks for one after the other.
+
+    Their addresses have the edition in them, so that a browser keeps them and asks for those of another one.
+    """
+    links = (f'<link rel="modulepreload" href="{FILES}{name}">' for name in found if name.endswith(".js"))
+    text = found[PAGE].body.decode().replace(MODULES, "\n    ".join(links))
+    return _file(text.replace(FILES, f"{FILES}{edition}/").encode(), found[PAGE].media_type)
+
+
+def _send(request: Request[Any, Any, Any], file: File, cache: str = ASK_AGAIN) -> Response[bytes]:
     headers: Mapping[str, str] = {
         "Content-Security-Policy": CONTENT_SECURITY_POLICY,
         "ETag": file.tag,
-        "Cache-Control": "no-cache",
+        "Cache-Control": cache,
     }
     if request.headers.get("If-None-Match") == file.tag:
         return Response(b"", status_code=304, media_type=file.media_type, headers=headers)

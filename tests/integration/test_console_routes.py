@@ -49,6 +49,21 @@ async def test_files_are_sent_again_only_when_they_have_changed(service: Service
     assert (await service.http.get("/console/files/nothing.js")).status_code == 404
 
 
+async def test_files_that_the_page_names_are_kept_until_it_names_others(service: Service) -> None:
+    page = (await service.http.get("/console")).text
+    (main,) = re.findall(r'<script type="module" src="([^"]+)"', page)
+    modules = re.findall(r'<link rel="modulepreload" href="([^"]+)"', page)
+
+    assert main in modules
+    assert len(modules) == len(set(modules)) > 30
+    for address in modules:
+        reply = await service.http.get(address, headers={"Authorization": ""})
+        assert (reply.status_code, reply.headers["Cache-Control"]) == (200, "public, max-age=31536000, immutable")
+    of_another_release = re.sub(r"/files/\w+/", "/files/0123456789ab/", main)
+    assert (await service.http.get(of_another_release)).status_code == 404
+    assert (await service.http.get("/console/files/main.js")).headers["Cache-Control"] == "no-cache"
+
+
 async def test_code_is_exchanged_once(service: Service, tmp_path: Path) -> None:
     code = SignInCodes(tmp_path).make(service.key)
 
