@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -121,11 +122,12 @@ async def running_service(
     store: MemoryEventStore | None = None,
     *,
     limits: Limits | None = None,
+    silo_clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Service]:
     """A service that works until the block ends, on a new log unless one is given."""
     async with AsyncExitStack() as stack:
         store = store or MemoryEventStore(partitions=4)
-        (silo,) = await stack.enter_async_context(running_silos(store, domain.all_deciders))
+        (silo,) = await stack.enter_async_context(running_silos(store, domain.all_deciders, now=silo_clock))
         client = Client(LocalTransport([silo]))
         await client.start()
         runners = [
