@@ -26,11 +26,7 @@ from gateway.remote_errors import NotAllowed
 from projections.standard import STANDARD
 from tests.integration.service import Service, running_service
 
-
-@pytest.fixture
-async def service(views_url: str, tmp_path: Path) -> AsyncIterator[Service]:
-    async with running_service(STANDARD, views_url, tmp_path) as service:
-        yield service
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def url_of(service: Service) -> str:
@@ -41,27 +37,27 @@ def client_of(service: Service, *scopes: str) -> GatewayClient:
     return GatewayClient(url_of(service), service.token(*(scopes or ("commands:write", "queries:read"))))
 
 
-async def test_command_and_query_that_sees_it(service: Service) -> None:
+async def test_command_and_query_that_sees_it(service: Service, key: str) -> None:
     async with client_of(service) as client:
-        alice = client.customer("alice")
+        alice = client.customer(key)
         registered = await alice.register(name="Alice", email="alice@example.com")
         renamed = await alice.rename(name="Alice Smith", expected_version=registered.version)
         again = await alice.rename(name="Alice Smith", command_id=renamed.command_id)
-        seen = await client.get_customer("alice", after=renamed.token)
-        order = client.order("o1")
-        await order.create(customer_id="alice", currency="USD", lines=[AddLine(sku="cd", quantity=1, unit_price=5)])
+        seen = await client.get_customer(key, after=renamed.token)
+        order = client.order(key)
+        await order.create(customer_id=key, currency="USD", lines=[AddLine(sku="cd", quantity=1, unit_price=5)])
         placed = await order.place()
 
         assert (renamed.version, renamed.events) == (2, (CustomerRenamed(name="Alice Smith"),))
         assert (again.version, again.events, again.replayed) == (2, renamed.events, True)
         assert (seen["name"], seen["version"]) == ("Alice Smith", 2)
-        assert (await client.get_order("o1", after=placed.token))["total"] == 5
-        assert (await client.actor(CUSTOMER, "alice").execute(Rename(name="Alice Smith"))).events == ()
+        assert (await client.get_order(key, after=placed.token))["total"] == 5
+        assert (await client.actor(CUSTOMER, key).execute(Rename(name="Alice Smith"))).events == ()
 
 
-async def test_errors_are_those_of_a_reference(service: Service) -> None:
+async def test_errors_are_those_of_a_reference(service: Service, key: str) -> None:
     async with client_of(service) as client, client_of(service, "queries:read") as reader:
-        alice, used = client.customer("alice"), uuid4()
+        alice, used = client.customer(key), uuid4()
         await alice.register(name="Alice", email="alice@example.com", command_id=used)
 
         with pytest.raises(Rejected) as rejected:
@@ -72,7 +68,7 @@ async def test_errors_are_those_of_a_reference(service: Service) -> None:
         assert (rejected.value.code, rejected.value.absent) == ("customer-not-found", True)
         with pytest.raises(WrongExpectedVersion) as wrong:
             await alice.rename(name="A", expected_version=7)
-        assert (wrong.value.stream, wrong.value.expected, wrong.value.actual) == ("customer-alice", 7, 1)
+        assert (wrong.value.stream, wrong.value.expected, wrong.value.actual) == (f"customer-{key}", 7, 1)
         with pytest.raises(WrongExpectedVersion):
             await alice.rename(name="A", expected_version=0)
         with pytest.raises(CommandIdReused):
@@ -80,33 +76,33 @@ async def test_errors_are_those_of_a_reference(service: Service) -> None:
         with pytest.raises(InvalidCommand):
             await client.get("/v1/customers", limit=0)
         with pytest.raises(NotAllowed):
-            await reader.customer("alice").rename(name="A")
+            await reader.customer(key).rename(name="A")
 
 
-async def test_lost_answer_is_asked_for_again_under_the_same_key(service: Service) -> None:
+async def test_lost_answer_is_asked_for_again_under_the_same_key(service: Service, key: str) -> None:
     lossy = _Lossy(2)
     token = service.token("commands:write")
     async with GatewayClient(url_of(service), token, transport=lossy) as client:
-        receipt = await client.customer("alice").register(name="Alice", email="alice@example.com")
+        receipt = await client.customer(key).register(name="Alice", email="alice@example.com")
 
     assert (receipt.version, receipt.replayed, lossy.lost) == (1, True, 2)
-    assert await service.events_of("customer-alice") == ["CustomerRegistered"]
+    assert await service.events_of(f"customer-{key}") == ["CustomerRegistered"]
 
 
-async def test_answers_that_are_lost_until_the_end_leave_the_outcome_unknown(service: Service) -> None:
+async def test_answers_that_are_lost_until_the_end_leave_the_outcome_unknown(service: Service, key: str) -> None:
     token = service.token("commands:write")
     async with GatewayClient(url_of(service), token, transport=_Lossy(10_000)) as client:
         with pytest.raises(OutcomeUnknown):
-            await client.customer("alice").register(name="A", email="alice@example.com", timeout=0.3)
+            await client.customer(key).register(name="A", email="alice@example.com", timeout=0.3)
 
 
-async def test_gateway_that_is_gone_is_passed_over(service: Service) -> None:
+async def test_gateway_that_is_gone_is_passed_over(service: Service, key: str) -> None:
     token = service.token("commands:write")
     urls = ["http://127.0.0.1:9", url_of(service)]
     async with GatewayClient(urls, token) as client, GatewayClient(urls[:1], token) as nobody:
-        assert (await client.customer("alice").register(name="A", email="alice@example.com")).version == 1
+        assert (await client.customer(key).register(name="A", email="alice@example.com")).version == 1
         with pytest.raises(Unavailable):
-            await nobody.customer("alice").rename(name="B", timeout=0.2)
+            await nobody.customer(key).rename(name="B", timeout=0.2)
 
 
 async def test_busy_gateway_is_asked_again_after_the_pause_it_names(views_url: str, tmp_path: Path) -> None:
@@ -121,12 +117,12 @@ async def test_busy_gateway_is_asked_again_after_the_pause_it_names(views_url: s
         assert Overloaded in {type(each) for each in await asyncio.gather(*hasty, return_exceptions=True)}
 
 
-async def test_events_go_on_after_the_connection_is_lost(service: Service) -> None:
-    url = url_of(service)
+async def test_events_go_on_after_the_connection_is_lost(alone: Service) -> None:
+    url = url_of(alone)
     cut = _Cut()
     async with (
-        client_of(service) as client,
-        GatewayClient(url, service.token("queries:read"), transport=cut) as follower,
+        client_of(alone) as client,
+        GatewayClient(url, alone.token("queries:read"), transport=cut) as follower,
     ):
         alice = client.customer("alice")
         await alice.register(name="0", email="alice@example.com")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from actors.store.event_store import StoreUnavailable
-from projections.standard import STANDARD
-from tests.integration.service import Service, running_service
+from tests.integration.service import Service
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ALICE = {"name": "Alice", "email": "alice@example.com"}
 NAMES = ["Alice A", "Alice B", "Alice C"]
@@ -37,15 +37,14 @@ BAD_QUESTIONS = [
 ]
 
 
-@pytest.fixture
-async def service(views_url: str, tmp_path: Path) -> AsyncIterator[Service]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(service: Service) -> Service:
     """A service with one customer who was renamed three times."""
-    async with running_service(STANDARD, views_url, tmp_path) as service:
-        await service.http.post("/v1/customers/alice/register", json=ALICE, headers={"Request-Id": "r-1"})
-        for name in NAMES:
-            reply = await service.http.post("/v1/customers/alice/rename", json={"name": name})
-            assert reply.status_code == 200
-        yield service
+    await service.http.post("/v1/customers/alice/register", json=ALICE, headers={"Request-Id": "r-1"})
+    for name in NAMES:
+        reply = await service.http.post("/v1/customers/alice/rename", json={"name": name})
+        assert reply.status_code == 200
+    return service
 
 
 async def get(service: Service, path: str, **headers: str) -> Any:
