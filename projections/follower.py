@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from actors.store.event_store import EventStore, Stretch
 from projections.build import Build
@@ -24,10 +25,10 @@ log = logging.getLogger(__name__)
 BATCH = 256  # events of each partition
 # A busy view takes together what comes within this time, because each round costs as much as many events; one that had
 # nothing to do takes the first event at once.
-ROUND_S = 0.02
-# The same while events come that are none of the view's. Who wrote one of these and asks this view with the token waits
-# no longer than others do for an event of the view.
-ROUND_OF_OTHERS_S = 0.04
+ROUND_S = 0.03
+# The same while only events come that are none of the view's. Whoever wrote one of these and asks this view with the
+# token would have to wait, and calls.
+ROUND_OF_OTHERS_S = 0.1
 FURTHER_THAN_ANY_LOG = 2**62
 
 
@@ -84,6 +85,7 @@ class Follower:
         await self._report(events, views, writer)
         while not views.orders.is_set():
             began = time.monotonic()
+            views.calls.clear()
             stretch = await writer.read(writer.positions, BATCH)
             if stretch.ends:
                 before = writer.positions
@@ -91,7 +93,7 @@ class Follower:
                 await writer.put(stretch)
                 await self._spans.tell(events, before, writer.positions)
                 stood = stood and await views.stands(build, writer.positions)
-                await asyncio.sleep(max(0.0, began + _round_s(stretch) - time.monotonic()))
+                await _rest(views, stretch, time.monotonic() - began)
             else:
                 await self._wait(views, events.info.partitions, writer.positions)
             if self.reporter.is_due:
@@ -118,8 +120,12 @@ class Follower:
         await self.reporter.tell_until_orders(views, events, version, checkpoint, reason)
 
 
-def _round_s(stretch: Stretch) -> float:
-    """How long a round takes at least that did this much."""
+async def _rest(views: ReadStore, stretch: Stretch, took_s: float) -> None:
+    """After a round that did this much and took so long, until the next one is worth it."""
     if max(stretch.lengths.values()) >= BATCH:
-        return 0.0
-    return ROUND_S if stretch.events else ROUND_OF_OTHERS_S
+        return
+    await asyncio.sleep(max(0.0, ROUND_S - took_s))
+    if not stretch.events:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ROUND_OF_OTHERS_S - max(ROUND_S, took_s)):
+                await views.calls.wait()

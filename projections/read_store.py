@@ -24,6 +24,7 @@ CONNECT_TIMEOUT_S = 5.0
 _SESSION_SETTINGS = {"application_name": "rayleans projection", "lock_timeout": "10s"}
 STATEMENT_TIMEOUT_S = 60.0
 ORDERS_CHANNEL = "rayleans_projections"
+CALLS_CHANNEL = "rayleans_readers"
 # From so many rows on, one COPY is less work than one INSERT, although it is a round trip more.
 ROWS_TO_COPY = 200
 
@@ -60,11 +61,13 @@ class ReadStore:
 
     Attributes:
         orders: set when somebody has ordered something about the projection that was listened for.
+        calls: set when somebody waits for its view.
     """
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self.connection = connection
         self.orders = asyncio.Event()
+        self.calls = asyncio.Event()
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -94,14 +97,15 @@ class ReadStore:
         self.connection.terminate()
 
     async def listen(self, name: str) -> None:
-        """From now on, set `orders` when somebody orders something about a projection."""
+        """From now on, set `orders` when somebody orders something about a projection, and `calls`."""
 
-        def hear(*notification: Any) -> None:
-            if notification[-1] == name:
-                self.orders.set()
+        def hear(_: object, __: int, channel: str, heard: object) -> None:
+            if heard == name:
+                (self.orders if channel == ORDERS_CHANNEL else self.calls).set()
 
         with unavailable("cannot listen"):
             await self.connection.add_listener(ORDERS_CHANNEL, hear)
+            await self.connection.add_listener(CALLS_CHANNEL, hear)
 
     async def place(self, build: Build) -> tuple[Marks, Aside]:
         """Partition → mark of the last event that is done with, and what is set aside.

@@ -1,7 +1,8 @@
 """Waiting for a view to get somewhere, without asking again and again.
 
 Each commit of a projection sends a notification in the read database. One connection listens; a notification
-leads to one look at the checkpoint, however many wait.
+leads to one look at the checkpoint, however many wait. Whoever has waited for a while calls the projection, which may
+be taking its time.
 """
 
 from __future__ import annotations
@@ -21,16 +22,19 @@ from projections.read_store import unavailable
 CHANNEL = "rayleans_views"
 CONNECT_TIMEOUT_S = 5.0
 POLL_S = 0.25
+# Longer than a round of a projection that has something to do.
+CALL_AFTER_S = 0.04
 
 _SQL = load_queries("projections", "projections.sql")
 
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """Somebody who waits for a view to have everything up to `positions`."""
+    """Somebody who waits for a view to have everything up to `positions`, and calls it at a time of the loop."""
 
     positions: Mapping[int, int]
     there: asyncio.Future[None]
+    calls_at: float
 
 
 class Watch:
@@ -48,11 +52,12 @@ class Watch:
 
     async def wait_until(self, name: str, positions: Mapping[int, int], timeout_s: float) -> bool:
         """Whether the view `name` has everything up to `positions`, now or within `timeout_s` seconds."""
-        waiter = Waiter(positions, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiter = Waiter(positions, loop.create_future(), loop.time() + CALL_AFTER_S)
         self._waiters.setdefault(name, set()).add(waiter)
         self._news.set()
         if self._work is None or self._work.done():
-            self._work = asyncio.get_running_loop().create_task(self._watch())
+            self._work = loop.create_task(self._watch())
         try:
             async with asyncio.timeout(timeout_s):
                 await waiter.there
@@ -84,10 +89,15 @@ class Watch:
                     self._news.clear()
                     await self._look(connection)
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(POLL_S if any(self._waiters.values()) else None):
+                        async with asyncio.timeout(self._pause_s()):
                             await self._news.wait()
             finally:
                 connection.terminate()
+
+    def _pause_s(self) -> float | None:
+        """Until somebody calls, or it is time to look all the same; None = nobody waits."""
+        calls = [each.calls_at for waiters in self._waiters.values() for each in waiters if not each.there.done()]
+        return max(0.0, min(POLL_S, min(calls) - asyncio.get_running_loop().time())) if calls else None
 
     async def _look(self, connection: asyncpg.Connection) -> None:
         for name in [name for name, waiters in self._waiters.items() if waiters]:
@@ -98,3 +108,12 @@ class Watch:
                 there = all(checkpoint.get(each, -1) >= position for each, position in waiter.positions.items())
                 if there and not waiter.there.done():
                     waiter.there.set_result(None)
+            await self._call(name, connection)
+
+    async def _call(self, name: str, connection: asyncpg.Connection) -> None:
+        now = asyncio.get_running_loop().time()
+        late = [each for each in self._waiters[name] if not each.there.done() and each.calls_at <= now]
+        for waiter in late:
+            waiter.calls_at = now + POLL_S
+        if late:
+            await connection.execute(_SQL["call"], name)

@@ -25,6 +25,10 @@ WITH held AS MATERIALIZED (
 )
 SELECT pg_notify('rayleans_views', $1), set_config('synchronous_commit', 'off', true) FROM moved LIMIT 1;
 
+-- name: call
+-- Somebody waits for a view.
+SELECT pg_notify('rayleans_readers', $1);
+
 -- name: report
 -- Does not wait for the disk either.
 WITH reported AS (

@@ -174,6 +174,17 @@ async def test_busy_view_takes_together_what_comes_in_a_round_and_longer_when_no
         assert seconds > 0.95 * (ROUND_S if own else ROUND_OF_OTHERS_S)
 
 
+async def test_reader_who_waits_calls_a_view_that_takes_its_time(
+    log: Log, running: Running, reader: ViewReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.follower.ROUND_OF_OTHERS_S", 3_600.0)
+    async with running() as view:
+        await view.becomes("running")
+        for _ in range(2):
+            positions = await log.write(("ada", "Sealed", "{}"))
+            assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
+
+
 async def test_view_that_has_everything_has_no_lag(log: Log, running: Running, reader: ViewReader) -> None:
     async with running() as view:
         await view.becomes("running")
