@@ -40,6 +40,7 @@ class Answers:
         self._sender = sender
         self.views = views
         self.log = log
+        self._latest: tuple[Marks, str] | None = None
 
     async def ask(
         self, request: Request[Any, Any, Any], projection: AnyProjection, query: Callable[[], Awaitable[Seen[V]]]
@@ -109,7 +110,7 @@ class Answers:
         tag = f'"{version}"' if version is not None else f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
         headers = {
             "ETag": tag,
-            "Consistency-Token": self.tokens.encode(checkpoint),
+            "Consistency-Token": self._token(checkpoint),
             "Cache-Control": "private, no-store",
             "Vary": "Authorization",
         }
@@ -117,6 +118,12 @@ class Answers:
         if tag in known or "*" in known:
             return Response(b"", status_code=304, headers=headers, media_type="application/json")
         return Response(body, media_type="application/json", headers=headers)
+
+    def _token(self, checkpoint: Marks) -> str:
+        # What one statement found has one checkpoint: the very same object in the answers to many queries.
+        if self._latest is None or self._latest[0] is not checkpoint:
+            self._latest = checkpoint, self.tokens.encode(checkpoint)
+        return self._latest[1]
 
     async def _has_all(self, checkpoint: Marks, known: Marks) -> bool:
         """Whether a view that is at `checkpoint` has everything up to `known`, and not what a restored log has lost."""

@@ -30,16 +30,9 @@ class TokenCodec:
 
     def __init__(self, info: StoreInfo) -> None:
         self._key = info.secret
-        self._last: tuple[Marks, str] | None = None
 
     def encode(self, marks: Marks) -> str:
-        """A token for these marks, which stay as they are; partitions at 0 are left out."""
-        # What one statement answers has one checkpoint, the very same object for many answers.
-        if self._last is None or self._last[0] is not marks:
-            self._last = marks, self._write(marks)
-        return self._last[1]
-
-    def _write(self, marks: Marks) -> str:
+        """A token for these marks; partitions at 0 are left out."""
         # By epoch, because the partitions of one silo mostly share it.
         by_epoch: dict[int, dict[int, int]] = {}
         for partition, mark in marks.items():
