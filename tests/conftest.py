@@ -16,10 +16,12 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
+import psutil
 import pytest
 
 from actors.store.embedded import EmbeddedPostgres
 from tests.acceptance import serving
+from tests.acceptance.ray_cluster import ray_cluster
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -69,6 +71,22 @@ def databases_of(server_url: str) -> Iterator[Callable[[], str]]:
     yield make
     for name in made:
         execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def served_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Served]:
+    """A service in the Ray cluster of somebody else: two silos, two gateways, each customer with a Ray actor."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    plan = ("--silos", "2", "--gateways", "2", "--placement", "own")
+    with ray_cluster(folder) as (address, process):
+        service = serving.start(folder / "data", "--address", address, *plan)
+        service.cluster = process
+        service.wait_until_ready()
+        yield service
+        assert service.stop() == 0
+        kinds = ("Silo", "Own", "Projection", "Gateway")
+        gone = [psutil.wait_procs(service.actors(kind), timeout=10) for kind in kinds]
+        assert not any(alive for _, alive in gone), "it leaves nothing there"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,12 +23,21 @@ STARTS_WITHIN_S = 60.0
 
 @dataclass
 class Served:
-    """A service that runs as a process of its own."""
+    """A service that runs as a process of its own.
 
-    process: subprocess.Popen[str]
+    Attributes:
+        command, env: what it was started with.
+        messages: file with what it said.
+        cluster: the process under which its actors are when they are in a Ray cluster of somebody else.
+    """
+
+    command: Sequence[str]
+    env: Mapping[str, str]
     url: str
     data: Path
     messages: Path
+    process: subprocess.Popen[str]
+    cluster: psutil.Process | None = None
 
     @cached_property
     def token(self) -> str:
@@ -41,9 +50,14 @@ class Served:
         return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=30.0)
 
     @property
+    def ray_address(self) -> str:
+        """Of the Ray cluster of the service."""
+        return (self.data / "ray-address").read_text().strip()
+
+    @property
     def ray_environment(self) -> dict[str, str]:
         """The environment of a program that is to join the Ray cluster of the service."""
-        return os.environ | {"RAY_ADDRESS": (self.data / "ray-address").read_text().strip()}
+        return os.environ | {"RAY_ADDRESS": self.ray_address}
 
     def run_python(self, program: str) -> subprocess.CompletedProcess[str]:
         """Run a Python program in the Ray cluster of the service to its end."""
@@ -61,7 +75,7 @@ class Served:
 
     def actors(self, kind: str) -> list[psutil.Process]:
         """The processes of Ray actors of a kind: `Silo`, `Projection`, `Gateway`."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
+        children = (self.cluster or psutil.Process(self.process.pid)).children(recursive=True)
         return [child for child in children if _title(child).startswith(f"ray::{kind}Actor")]
 
     def stop(self) -> int:
@@ -91,6 +105,11 @@ class Served:
             self.process.stdout.close()
         if "http" in self.__dict__:
             self.http.close()
+            del self.http
+
+    def start_again(self) -> None:
+        """Start it anew after its end; it is not ready yet."""
+        self.process = _launch(self.command, self.env, self.messages)
 
 
 def start(data: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Served:
@@ -98,11 +117,13 @@ def start(data: Path, *arguments: str, env: Mapping[str, str] | None = None) -> 
     port = free_port()
     command = [sys.executable, "-m", "gateway", "serve", "--data", str(data), "--port", str(port), *arguments]
     messages = data.with_suffix(f".{port}.messages")
-    with messages.open("w") as stderr:
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=os.environ | dict(env or {})
-        )
-    return Served(process, f"http://127.0.0.1:{port}", data, messages)
+    env = os.environ | dict(env or {})
+    return Served(command, env, f"http://127.0.0.1:{port}", data, messages, _launch(command, env, messages))
+
+
+def _launch(command: Sequence[str], env: Mapping[str, str], messages: Path) -> subprocess.Popen[str]:
+    with messages.open("a") as stderr:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=env)
 
 
 def run(

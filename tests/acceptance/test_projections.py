@@ -25,12 +25,14 @@ def test_projections_are_listed_rebuilt_paused_and_verified(served: Served) -> N
     rebuilt = serving.patiently(lambda: served.http.get("/v1/admin/projections/customers"), 60, until=200)
     while rebuilt.json()["rebuild"] is not None or rebuilt.json()["state"] != "running":
         rebuilt = served.http.get("/v1/admin/projections/customers")
+    shown = serving.run("projections", "show", "customers", served=served)
     paused = told(served, "projections", "pause", "customers")
     resumed = told(served, "projections", "resume", "customers")
     audits = told(served, "verify", "views", "--data", str(served.data))["items"]
 
     assert [item["name"] for item in items] == ["customers", "orders", "customer_orders", "sales"]
     assert (rebuilt.json()["version"], rebuilt.json()["kept"]) == (2, 1)
+    assert "0 events" in shown.stdout, shown.stderr
     assert (paused["state"], resumed["state"]) == ("paused", "running")
     assert [audit["difference"] for audit in audits] == [None] * 4
     assert told(served, "projections", "parked", "list", "customers") == {"items": []}

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-
-import pytest
 
 from gateway.client import GatewayClient
-from tests.acceptance import serving
 from tests.acceptance.serving import Served
 from tests.faults.shoppers import shoppers
 
@@ -16,25 +12,15 @@ CALLERS = 24
 BACK_WITHIN_S = 20.0
 
 
-@pytest.fixture(scope="module")
-def served_by_two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A service with two gateways on one port."""
-    service = serving.start(tmp_path_factory.mktemp("two") / "data", "--gateways", "2")
-    service.wait_until_ready()
-    yield service
-    if service.process.poll() is None:
-        assert service.stop() == 0
-
-
-async def test_f4_gateway_killed_under_load_while_the_other_goes_on(served_by_two: Served) -> None:
-    async with shoppers([served_by_two.url], served_by_two.token, CALLERS) as acknowledged:
+async def test_f4_gateway_killed_under_load_while_the_other_goes_on(served_elsewhere: Served) -> None:
+    async with shoppers([served_elsewhere.url], served_elsewhere.token, CALLERS) as acknowledged:
         await acknowledged.more(300)
         for _ in range(2):
-            victim = served_by_two.actors("Gateway")[0]
+            victim = served_elsewhere.actors("Gateway")[0]
             victim.kill()
             victim.wait()
             await acknowledged.more(300)
-            await gateways_answer(served_by_two, 2)
+            await gateways_answer(served_elsewhere, 2)
         await acknowledged.more(300)
 
 

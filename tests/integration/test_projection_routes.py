@@ -1,11 +1,9 @@
-"""Operators see and steer projections over HTTP and with the command line."""
+"""Operators see and steer projections over HTTP; with the command line: `tests/acceptance/test_projections.py`."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -32,17 +30,6 @@ async def becomes(service: Service, **wanted: object) -> dict[str, Any]:
         status: dict[str, Any] = (await service.http.get(f"{ADMIN}/customers")).json()
         if all(status[name] == value for name, value in wanted.items()):
             return status
-
-
-async def command(service: Service, data: Path, *arguments: str) -> tuple[int, str]:
-    """The exit code and the output of a command of the command line."""
-    env = os.environ | {"RAYLEANS_URL": str(service.http.base_url), "RAYLEANS_TOKEN_FILE": str(data / "token")}
-    (data / "token").write_text(service.token("admin"))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", *arguments, env=env, stdout=asyncio.subprocess.PIPE
-    )
-    said, _ = await process.communicate()
-    return process.returncode or 0, said.decode()
 
 
 async def test_projections_are_shown_as_the_contract_says(service: Service) -> None:
@@ -105,25 +92,6 @@ async def test_h6_operations_need_a_scope_of_their_own(service: Service) -> None
     for method, path in (("GET", ADMIN), ("POST", f"{ADMIN}/customers/pause"), ("GET", f"{ADMIN}/customers/parked")):
         reply = await service.http.request(method, path, headers=others)
         assert reply.status_code == httpx.codes.FORBIDDEN
-
-
-async def test_command_line_shows_and_steers_projections(service: Service, tmp_path: Path) -> None:
-    await becomes(service, state="running")
-    json_output = ("--output", "json")
-
-    listed = await command(service, tmp_path, "projections", "list", *json_output)
-    table = await command(service, tmp_path, "projections", "show", "customers")
-    paused = await command(service, tmp_path, "projections", "pause", "customers", *json_output)
-    parked = await command(service, tmp_path, "projections", "parked", "list", "customers", *json_output)
-    unknown = await command(service, tmp_path, "projections", "parked", "skip", "customers", "7")
-
-    assert listed[0] == 0
-    assert json.loads(listed[1])["items"][0]["name"] == "customers"
-    assert table[0] == 0
-    assert "0 events" in table[1]
-    assert (paused[0], json.loads(paused[1])["state"]) == (0, "paused")
-    assert (parked[0], json.loads(parked[1])) == (0, {"items": []})
-    assert unknown[0] == 3
 
 
 async def test_a3_what_operators_ask_for_stands_in_the_log_under_their_name(service: Service) -> None:
