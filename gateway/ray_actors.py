@@ -20,7 +20,9 @@ from actors.process import collect_garbage_rarely, end_process_with
 from actors.ray_settings import NAMESPACE, pin_ray_settings
 from actors.runtime.client import Client
 from actors.runtime.lane import Lost, NotSent
-from actors.runtime.ray_actors import RayTransport, join_ray
+from actors.runtime.ray_actors import join_ray
+from actors.runtime.ray_actors.cluster import keep_stdout_for_data
+from actors.runtime.ray_actors.transport import RayTransport
 from actors.store.postgres import PostgresEventStore
 from gateway.app import create_app
 from gateway.cluster import GatewayItem, SiloItem
@@ -211,6 +213,7 @@ def start_ray() -> None:
             log_to_driver=False,
             configure_logging=False,
         )
+    keep_stdout_for_data()
 
 
 def enter_ray(address: str) -> None:

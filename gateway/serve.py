@@ -17,7 +17,7 @@ import httpx
 
 from actors.domain.domain import Domain, load_domain
 from actors.runtime.placement import Placement
-from actors.runtime.ray_actors import SiloConfig, start_silo, watch_silo
+from actors.runtime.ray_actors.silos import SiloConfig, start_silo, watch_silo
 from actors.store.data_dir import DataDir
 from actors.store.embedded import EmbeddedPostgres
 from gateway.app import LOOPBACK_HOSTS

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from actors.runtime.ray_actors import AFTER_ITS_END, WITH_THE_SERVICE
+from actors.runtime.ray_actors.silos import AFTER_ITS_END, WITH_THE_SERVICE
 from actors.store.embedded import EmbeddedPostgres
 from actors.store.event_store import RecordedEvent
 from actors.store.postgres import PostgresEventStore
