@@ -62,6 +62,7 @@ class LocalHomes(Homes):
     Attributes:
         open_now: those that are open, by stream.
         opened: how many were opened, by stream.
+        at_the_door: how many are being opened.
         door: closed, homes are opened only when it is set.
     """
 
@@ -71,11 +72,14 @@ class LocalHomes(Homes):
         self.opened: Counter[str] = Counter()
         self.door = asyncio.Event()
         self.door.set()
+        self.at_the_door = 0
         self.full = False
 
     @override
     async def open(self, stream: str, partition: int) -> Home:
+        self.at_the_door += 1
         await self.door.wait()
+        self.at_the_door -= 1
         if self.full:
             raise HomeLost("there is no room")
         assert stream not in self.open_now, "two homes of one actor"

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 OWN_PATIENCE_S = 5.0
 IDLE_S = 300.0
 PAUSE_AFTER_FAILURE_S = 2.0
+# More at once would only wait for each other's processes, and all of them for too long.
+OPENED_AT_ONCE = 2
 # With placement `auto`, homes are opened one at a time, so that processes that start stay in nobody's way.
 AUTO_PAUSE_S = 5.0
 # With placement `auto`, an actor is worth a home that within a minute has so many commands, and a hundredth of all.
@@ -87,6 +89,7 @@ class OwnHomes:
         self._homes: dict[str, OwnHome] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._awaited: dict[str, asyncio.Future[None]] = {}
+        self._doors = asyncio.Semaphore(OPENED_AT_ONCE)
         self._activity = Activity()
         self._rest_until = 0.0
 
@@ -162,7 +165,8 @@ class OwnHomes:
     async def _open(self, stream: str, partition: int) -> OwnHome | None:
         pause_s = AUTO_PAUSE_S if self._placement is Placement.AUTO else 0.0
         try:
-            return OwnHome(await self._source.open(stream, partition))
+            async with self._doors:
+                return OwnHome(await self._source.open(stream, partition))
         except HomeLost as lost:
             log.warning("no home of its own", extra={"stream": stream, "reason": str(lost)})
             pause_s = PAUSE_AFTER_FAILURE_S

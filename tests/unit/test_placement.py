@@ -15,7 +15,7 @@ from actors.runtime import own_home, placement
 from actors.runtime.activation import Activation
 from actors.runtime.home import HomeLost
 from actors.runtime.own_home import OwnHome, Resident, Round, encode_round
-from actors.runtime.placement import BUSY_COMMANDS, Activity, Placement
+from actors.runtime.placement import BUSY_COMMANDS, OPENED_AT_ONCE, Activity, Placement
 from actors.runtime.silo import Silo
 from actors.runtime.turn import Turn
 from actors.runtime.wire import CommandEnvelope, Done, Failed, NotNow, Outcome, decode_outcomes, encode
@@ -87,6 +87,20 @@ async def test_commands_that_gather_while_a_home_works_are_sent_there_together(
 
         assert homes.open_now[ADA].rounds == 3
     assert await amounts(store) == list(range(20))
+
+
+async def test_homes_are_opened_two_at_a_time(store: MemoryEventStore, homes: LocalHomes) -> None:
+    homes.door.clear()
+    async with running_silos(store, [ACCOUNT], placement=Placement.OWN, homes=homes) as (silo,):
+        answers = [asyncio.create_task(send(silo, opening(key))) for key in ("ada", "bob", "cleo", "dan")]
+        await until(lambda: homes.at_the_door == OPENED_AT_ONCE)
+        await until(lambda: len(silo._own_homes._keepers) == 4)
+        assert homes.at_the_door == OPENED_AT_ONCE
+        homes.door.set()
+        await asyncio.gather(*answers)
+
+        assert all(home.rounds for home in homes.open_now.values())
+        assert len(homes.open_now) == 4
 
 
 async def test_busy_actor_moves_between_two_turns(store: MemoryEventStore, homes: LocalHomes) -> None:
