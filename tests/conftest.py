@@ -1,4 +1,4 @@
-"""A PostgreSQL for all tests that need one: started once, with fresh databases for each test.
+"""A PostgreSQL for all tests that need one: started once, with empty databases for each test.
 
 With RAYLEANS_EVENTS_URL in the environment the tests use that server instead; its user must be allowed to create
 databases.
@@ -6,22 +6,17 @@ databases.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from urllib.parse import urlsplit, urlunsplit
-from uuid import uuid4
 
-import asyncpg
 import psutil
 import pytest
 
 from actors.store.embedded import EmbeddedPostgres
 from tests.acceptance import serving
 from tests.acceptance.ray_cluster import ray_cluster
+from tests.databases import Databases
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,19 +53,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[serving.Served]
         assert service.stop() == 0
 
 
-@contextmanager
-def databases_of(server_url: str) -> Iterator[Callable[[], str]]:
-    """Makes empty databases, which go at the end of the block."""
-    made: list[str] = []
-
-    def make() -> str:
-        made.append(f"test_{uuid4().hex}")
-        execute(server_url, f'CREATE DATABASE "{made[-1]}"')
-        return urlunsplit(urlsplit(server_url)._replace(path=f"/{made[-1]}"))
-
-    yield make
-    for name in made:
-        execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+@pytest.fixture(scope="session")
+def databases(server_url: str) -> Iterator[Databases]:
+    """Databases of that server."""
+    databases = Databases(server_url)
+    yield databases
+    databases.drop()
 
 
 @pytest.fixture(scope="session")
@@ -90,10 +78,10 @@ def served_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servi
 
 
 @pytest.fixture
-def new_database(server_url: str) -> Iterator[Callable[[], str]]:
-    """Makes empty databases, which go with the test."""
-    with databases_of(server_url) as make:
-        yield make
+def new_database(databases: Databases) -> Iterator[Callable[[], str]]:
+    """Gives empty databases, for this test alone."""
+    with databases.lent() as take:
+        yield take
 
 
 @pytest.fixture
@@ -106,17 +94,3 @@ def events_url(new_database: Callable[[], str]) -> str:
 def views_url(new_database: Callable[[], str]) -> str:
     """An empty database for views."""
     return new_database()
-
-
-def execute(url: str, statement: str, *arguments: object) -> None:
-    """Execute a statement: in a thread, because the test may have an event loop of its own."""
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(lambda: asyncio.run(_execute_there(url, statement, *arguments))).result()
-
-
-async def _execute_there(url: str, statement: str, *arguments: object) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement, *arguments)
-    finally:
-        await connection.close()

@@ -10,15 +10,15 @@ import pytest_asyncio
 from projections.standard import STANDARD
 from projections.views import ViewReader
 from tests.account_domain import ACCOUNTS
-from tests.conftest import databases_of
+from tests.databases import Databases
 from tests.integration.running_views import Log, Running
 from tests.integration.service import Service, running_service
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def service(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+async def service(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
     """One for all tests of a file, because it takes long to start: each test uses a `key` of its own."""
-    with databases_of(server_url) as new_database:
+    with databases.lent() as new_database:
         async with running_service(STANDARD, new_database(), tmp_path_factory.mktemp("service")) as service:
             yield service
 

@@ -13,7 +13,7 @@ import pytest_asyncio
 from gateway.limits import Limits
 from gateway.rate import RateLimited, Rates
 from projections.standard import STANDARD
-from tests.conftest import databases_of
+from tests.databases import Databases
 from tests.identity_provider import Clock
 from tests.integration.service import Service, running_service
 
@@ -25,9 +25,9 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def service(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+async def service(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
     """A service that takes little, for all tests of this file."""
-    with databases_of(server_url) as new_database:
+    with databases.lent() as new_database:
         data = tmp_path_factory.mktemp("service")
         async with running_service(STANDARD, new_database(), data, limits=LIMITS) as service:
             yield service

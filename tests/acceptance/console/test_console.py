@@ -20,7 +20,7 @@ from tests.acceptance import serving
 from tests.acceptance.console.browser import Visit, visiting
 from tests.acceptance.console.conftest import MARKUP
 from tests.acceptance.serving import Served
-from tests.conftest import execute
+from tests.databases import execute
 
 SPOIL = "UPDATE events SET data = $1 WHERE stream = $2 AND type = 'OrderPlaced'"
 
