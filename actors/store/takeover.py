@@ -24,7 +24,7 @@ PUT_OUT_ATTEMPTS = 3
 # Advisory locks of all programs in a database share one space; this class is ours. They are not seen elsewhere.
 LOCK_CLASS = 0x5241594C
 
-_SESSION_SETTINGS = {
+SESSION_SETTINGS = {
     "statement_timeout": f"{STATEMENT_TIMEOUT_S:.0f}s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "5s",
@@ -50,7 +50,7 @@ async def take_over(
         url,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=STATEMENT_TIMEOUT_S + 1,
-        server_settings={**_SESSION_SETTINGS, "application_name": f"rayleans {silo}"},
+        server_settings={**SESSION_SETTINGS, "application_name": f"rayleans {silo}"},
     )
     try:
         if broken is not None:

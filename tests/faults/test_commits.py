@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from actors.errors import OutcomeUnknown
 from actors.runtime.silo import SiloLimits
+from actors.store import takeover
 from actors.store.event_store import NewEvent, StoreUnavailable
 from actors.store.postgres_scan import scan_log
 from tests.faults.bank import Bank, any_command, postgres_bank
@@ -132,9 +133,15 @@ async def locked_table(url: str) -> AsyncIterator[None]:
     await connection.close()
 
 
-@pytest.mark.parametrize("locked_s", [7.0, pytest.param(20.0, marks=pytest.mark.long)])
-async def test_table_locked_longer_than_the_silo_waits(events_url: str, locked_s: float) -> None:
-    """Longer than `lock_timeout`: commands fail in time, nothing piles up, and the silo does not depose itself."""
+@pytest.mark.parametrize(
+    ("locked_s", "lock_timeout"),
+    [(3.0, "1s"), pytest.param(20.0, takeover.SESSION_SETTINGS["lock_timeout"], marks=pytest.mark.long)],
+)
+async def test_table_locked_longer_than_the_silo_waits(
+    events_url: str, locked_s: float, lock_timeout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands fail in time, nothing piles up, and the silo does not depose itself."""
+    monkeypatch.setitem(takeover.SESSION_SETTINGS, "lock_timeout", lock_timeout)
     limits = SiloLimits(commands=200)
     chance = random.Random(0)  # noqa: S311 - no secret
     async with postgres_bank(events_url, limits=limits) as bank:

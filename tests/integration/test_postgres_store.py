@@ -9,6 +9,7 @@ from importlib.resources import files
 import asyncpg
 import pytest
 
+from actors.store import takeover
 from actors.store.event_store import Deposed, StoreUnavailable, StoreUnsuitable, partition_of
 from actors.store.migrations import migrate
 from actors.store.postgres import PostgresEventStore
@@ -118,7 +119,10 @@ async def test_cancelled_append_ends_the_session(store: PostgresEventStore, even
         await session.append([new()])
 
 
-async def test_lock_that_is_not_given_in_time_is_an_unknown_outcome(store: PostgresEventStore, events_url: str) -> None:
+async def test_lock_that_is_not_given_in_time_is_an_unknown_outcome(
+    store: PostgresEventStore, events_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(takeover.SESSION_SETTINGS, "lock_timeout", "100ms")
     session = await own_all(store)
     async with _locked_table(events_url):
         with pytest.raises(StoreUnavailable, match="lock timeout"):
