@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from actors.ray_settings import RAY_SETTINGS
 from tests.acceptance.serving import free_port
 
 RAY = str(Path(sys.executable).with_name("ray"))
@@ -23,7 +25,8 @@ def ray_cluster(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     quiet = ["--include-dashboard=false", "--object-store-memory", "100000000"]
     messages = folder / "ray.log"
     with messages.open("w") as log:
-        process = subprocess.Popen([*command, *quiet], stdout=log, stderr=log, start_new_session=True)
+        env = os.environ | RAY_SETTINGS
+        process = subprocess.Popen([*command, *quiet], stdout=log, stderr=log, env=env, start_new_session=True)
     try:
         while "Ray runtime started" not in messages.read_text():
             assert process.poll() is None, messages.read_text()

@@ -156,7 +156,8 @@ def test_own_actor_killed_under_load(served_elsewhere: Served) -> None:
         wait_until(lambda: len(homes(served_elsewhere)) == 3)
 
         orphans = homes(served_elsewhere)
-        kill(*served_elsewhere.actors("Silo"))
+        for silo in served_elsewhere.actors("Silo"):
+            kill(silo)
         load.wait_for(100)
         wait_until(lambda: len(homes(served_elsewhere)) == 3 and not any(orphan.is_running() for orphan in orphans))
         load.wait_for(100)
