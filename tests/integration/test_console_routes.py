@@ -27,7 +27,7 @@ async def test_every_address_below_the_console_is_the_page(service: Service) -> 
     assert page.content == deep.content
 
 
-async def test_page_needs_nothing_from_elsewhere_and_has_no_code_in_it(service: Service) -> None:
+async def test_b4_page_needs_nothing_from_elsewhere_and_has_no_code_in_it(service: Service) -> None:
     page = await service.http.get("/console")
     policy = page.headers["Content-Security-Policy"]
 

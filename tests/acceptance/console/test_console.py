@@ -139,7 +139,7 @@ def test_history_of_a_customer_is_walked_back_and_forth(visit: Visit) -> None:
     expect(page.locator("li", has_text="CustomerDeactivated")).to_contain_text("by operator")
 
 
-def test_data_are_text_whatever_they_say(visit: Visit) -> None:
+def test_b5_data_are_text_whatever_they_say(visit: Visit) -> None:
     visit.open("/console/customers?search=shop-evil")
     expect(visit.page.locator("tbody")).to_contain_text(MARKUP)
     visit.page.get_by_role("link", name=MARKUP).click()
@@ -191,7 +191,7 @@ def test_screen_tells_how_old_its_data_are_and_stands_still_when_told(visit: Vis
     expect(page.get_by_label("command line", exact=True)).to_contain_text("rayleans customer show shop-1")
 
 
-def test_projection_is_paused_when_its_name_was_typed_and_the_log_says_by_whom(visit: Visit) -> None:
+def test_b6_projection_is_paused_when_its_name_was_typed_and_the_log_says_by_whom(visit: Visit) -> None:
     visit.open("/console/projections/sales")
     page = visit.page
     now = page.locator("section").filter(has=page.get_by_role("heading", name="Now", exact=True))
