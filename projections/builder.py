@@ -77,7 +77,7 @@ class Builder:
             return
         holding = await self._open_views()
         try:
-            if model is not None and not await self._compare(events, holding, writer, model):
+            if model is not None and not await self._compare(holding, writer, model):
                 return
             await self._catch_up(events, writer, model)
             async with Versions(holding.connection, self._projection).held(served) as place:
@@ -97,7 +97,7 @@ class Builder:
         await writer.views.stands(writer.build, writer.positions)
         return there
 
-    async def _compare(self, events: EventStore, holding: ReadStore, writer: BuildWriter, model: Build) -> bool:
+    async def _compare(self, holding: ReadStore, writer: BuildWriter, model: Build) -> bool:
         """See that the new version has the rows of the served one, both at one position.
 
         Returns:
