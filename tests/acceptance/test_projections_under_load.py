@@ -118,7 +118,7 @@ async def followed(served: Served) -> AsyncIterator[list[Subscriber]]:
 async def _follow(follower: Subscriber, events: int = 2**62) -> None:
     """Connect again and again, until so many events were seen."""
     while follower.seen < events:
-        await follower.follow(min(RANDOM.randrange(1, 500), events - follower.seen))
+        await follower.follow(min(RANDOM.randrange(1, 100), events - follower.seen))
 
 
 async def heads(served: Served) -> Mapping[int, int]:
