@@ -151,8 +151,10 @@ class OwnHomes:
 
     async def _keep(self, stream: str, partition: int, opened: asyncio.Future[None]) -> None:
         """Open a home, and close it when it is idle or given up."""
-        home = await self._open(stream, partition)
-        opened.set_result(None)
+        try:
+            home = await self._open(stream, partition)
+        finally:
+            opened.set_result(None)  # Whatever came of it, commands wait no longer.
         if home is None:
             return
         self._homes[stream] = home

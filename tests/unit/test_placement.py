@@ -13,9 +13,9 @@ from typing_extensions import override
 
 from actors.runtime import own_home, placement
 from actors.runtime.activation import Activation
-from actors.runtime.home import HomeLost
+from actors.runtime.home import Home, HomeLost
 from actors.runtime.own_home import OwnHome, Resident, Round, encode_round
-from actors.runtime.placement import BUSY_COMMANDS, OPENED_AT_ONCE, Activity, Placement
+from actors.runtime.placement import BUSY_COMMANDS, OPENED_AT_ONCE, OWN_PATIENCE_S, Activity, Placement
 from actors.runtime.silo import Silo
 from actors.runtime.turn import Turn
 from actors.runtime.wire import CommandEnvelope, Done, Failed, NotNow, Outcome, decode_outcomes, encode
@@ -87,6 +87,23 @@ async def test_commands_that_gather_while_a_home_works_are_sent_there_together(
 
         assert homes.open_now[ADA].rounds == 3
     assert await amounts(store) == list(range(20))
+
+
+class NoHomes(LocalHomes):
+    @override
+    async def open(self, stream: str, partition: int) -> Home:
+        raise ZeroDivisionError
+
+
+async def test_home_that_cannot_be_opened_for_a_reason_that_nobody_foresaw_keeps_no_command_waiting(
+    store: MemoryEventStore,
+) -> None:
+    async with running_silos(store, [ACCOUNT], placement=Placement.OWN, homes=NoHomes([ACCOUNT])) as (silo,):
+        async with asyncio.timeout(OWN_PATIENCE_S / 2):
+            (outcome,) = await send(silo, opening())
+        await until(lambda: not silo._own_homes._keepers)
+
+    assert isinstance(outcome, Done)
 
 
 async def test_homes_are_opened_two_at_a_time(store: MemoryEventStore, homes: LocalHomes) -> None:
