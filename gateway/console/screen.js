@@ -57,7 +57,7 @@ export class Screen {
         const shown = JSON.stringify(data);
         if (shown !== this._shown) {
           this._shown = shown;
-          draw(data);
+          await draw(data);
         }
       } catch (error) {
         if (isOld()) return;

@@ -26,6 +26,14 @@ SPOIL = "UPDATE events SET data = $1 WHERE stream = $2 AND type = 'OrderPlaced'"
 
 PICTURE = Path(__file__).with_name("customer.png")
 
+LEAVE_AGAIN_AND_AGAIN = """async () => {
+    for (let pause = 0; pause < 40; pause++) {
+        history.pushState(null, '', `/console/customers/shop-${pause}`);
+        dispatchEvent(new PopStateEvent('popstate'));
+        await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+}"""
+
 ANYTHING = re.compile(r"\w")
 
 SCREENS: list[tuple[str, str | re.Pattern[str]]] = [
@@ -137,6 +145,13 @@ def test_history_of_a_customer_is_walked_back_and_forth(visit: Visit) -> None:
     changed = page.locator("li", has_text="CustomerDeactivated").locator("tr", has_text="status")
     expect(changed).to_have_text(re.compile("status.*active.*inactive", re.DOTALL))
     expect(page.locator("li", has_text="CustomerDeactivated")).to_contain_text("by operator")
+
+
+def test_screen_that_is_left_while_it_loads_leaves_no_trouble(visit: Visit) -> None:
+    """What it still waits for is given up, and nobody is told; the fixture looks for trouble."""
+    visit.page.evaluate(LEAVE_AGAIN_AND_AGAIN)
+    visit.open("/console/customers/shop-0")
+    expect(visit.page.get_by_role("slider")).to_be_visible()
 
 
 def test_b5_data_are_text_whatever_they_say(visit: Visit) -> None:
