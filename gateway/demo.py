@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import Any
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 
 from actors.domain.customer import CUSTOMER, Register, Rename
+from actors.domain.order import AddLine
 from actors.errors import Rejected
 from actors.runtime.ray_actors import connect
+from gateway.client import GatewayClient
 from gateway.serve import Say, temporary_service
 
 CUSTOMERS = 200
@@ -19,13 +20,11 @@ CUSTOMERS = 200
 
 async def show(out: Console, say: Say) -> None:
     """Start a service, use it from Python and over HTTP, and print what happened."""
-    async with temporary_service(say) as service:
-        authorization = {"Authorization": f"Bearer {service.token}"}
-        async with httpx.AsyncClient(base_url=service.url, headers=authorization) as http:
-            await _python(out)
-            await _over_http(out, http)
-            await _many(out, http)
-            await _views(out, http)
+    async with temporary_service(say) as service, GatewayClient(service.url, service.token) as gateway:
+        await _python(out)
+        await _over_http(out, gateway)
+        await _many(out, gateway)
+        await _views(out, gateway)
 
 
 async def _python(out: Console) -> None:
@@ -44,51 +43,42 @@ async def _python(out: Console) -> None:
             out.print(f"register → rejected: {no}")
 
 
-async def _over_http(out: Console, http: httpx.AsyncClient) -> None:
+async def _over_http(out: Console, gateway: GatewayClient) -> None:
     out.rule("commands over HTTP")
-    lines = [{"sku": "CD-7", "quantity": 2, "unit_price": 1499}]
-    create = {"customer_id": "alice", "currency": "USD", "lines": lines}
-    for command, body in (("create", create), ("place", {}), ("ship", {})):
-        reply = await _post(http, f"/v1/orders/order-1/{command}", body)
-        events = ", ".join(event["type"] for event in reply["events"])
-        out.print(f"POST /v1/orders/order-1/{command} → version {reply['version']}: {events}")
-    order = await _get(http, "/v1/orders/order-1", reply["token"])
-    out.print(f"GET /v1/orders/order-1 with the token of that receipt → {order}", markup=False)
+    order = gateway.order("order-1")
+    lines = [AddLine(sku="CD-7", quantity=2, unit_price=1499)]
+    created = await order.create(customer_id="alice", currency="USD", lines=lines)
+    placed = await order.place()
+    shipped = await order.ship()
+    for command, receipt in (("create", created), ("place", placed), ("ship", shipped)):
+        events = ", ".join(type(event).__name__ for event in receipt.events)
+        out.print(f"POST /v1/orders/order-1/{command} → version {receipt.version}: {events}")
+    shown = await gateway.get_order("order-1", after=shipped.token)
+    out.print(f"GET /v1/orders/order-1 with the token of that receipt → {shown}", markup=False)
 
 
-async def _many(out: Console, http: httpx.AsyncClient) -> None:
-    out.rule(f"{CUSTOMERS} customers in one batch")
-    body = "".join(
-        f'{{"actor": "customer", "id": "c{n}", "command": "register", '
-        f'"data": {{"name": "Customer {n}", "email": "c{n}@example.com"}}}}\n'
-        for n in range(CUSTOMERS)
-    )
+async def _many(out: Console, gateway: GatewayClient) -> None:
+    out.rule(f"{CUSTOMERS} customers at once")
     began = time.perf_counter()
-    reply = await http.post("/v1/commands", content=body, headers={"Content-Type": "application/x-ndjson"})
-    reply.raise_for_status()
+    await asyncio.gather(
+        *(
+            gateway.customer(f"c{number}").register(name=f"Customer {number}", email=f"c{number}@example.com")
+            for number in range(CUSTOMERS)
+        )
+    )
     took_ms = (time.perf_counter() - began) * 1000
-    out.print(f"{len(reply.text.splitlines())} answers in {took_ms:.0f} ms; each is durable")
+    out.print(f"{CUSTOMERS} answers in {took_ms:.0f} ms; each is durable")
 
 
-async def _views(out: Console, http: httpx.AsyncClient) -> None:
+async def _views(out: Console, gateway: GatewayClient) -> None:
     out.rule("views")
-    token = (await _post(http, "/v1/customers/c0/deactivate", {"reason": "to show the statistics"}))["token"]
-    found = await _get(http, "/v1/customers?search=alice", token)
+    token = (await gateway.customer("c0").deactivate(reason="to show the statistics")).token
+    found = await gateway.get("/v1/customers", search="alice", after=token)
     table = Table("id", "name", "email", "status", "version", title="customers?search=alice")
     for item in found["items"]:
         table.add_row(item["id"], item["name"], item["email"], item["status"], str(item["version"]))
     out.print(table)
-    out.print(f"statistics/customers → {await _get(http, '/v1/statistics/customers', token)}", markup=False)
-    out.print(f"statistics/sales     → {await _get(http, '/v1/statistics/sales?by=day', token)}", markup=False)
-
-
-async def _post(http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> Any:
-    reply = await http.post(path, json=body)
-    reply.raise_for_status()
-    return reply.json()
-
-
-async def _get(http: httpx.AsyncClient, path: str, token: str) -> Any:
-    reply = await http.get(path, headers={"Consistency-Token": token})
-    reply.raise_for_status()
-    return reply.json()
+    counts = await gateway.get("/v1/statistics/customers", after=token)
+    sales = await gateway.get("/v1/statistics/sales", by="day", after=token)
+    out.print(f"statistics/customers → {counts}", markup=False)
+    out.print(f"statistics/sales     → {sales}", markup=False)
