@@ -52,11 +52,12 @@ async def test_l1_slow_sockets_are_closed_and_disturb_nobody(crowded: Served, re
     slow = [asyncio.create_task(trickle(crowded, beginnings[each % 2])) for each in range(SLOW_SOCKETS)]
     beside = await queries(crowded)
     lasted = max(await asyncio.gather(*slow))
+    again = await queries(crowded)
 
-    tell(record_property, "p99 of queries alone, beside slow sockets, ms", (alone.p99_ms, beside.p99_ms))
+    tell_p99(record_property, "slow sockets", alone, beside, again)
     tell(record_property, "slow sockets lasted, s", round(lasted, 1))
     assert lasted < CLOSED_WITHIN_S
-    assert beside.p99_ms < 2 * alone.p99_ms + NOISE_MS
+    assert beside.p99_ms < 2 * max(alone.p99_ms, again.p99_ms) + NOISE_MS
 
 
 async def test_f35_thousand_who_follow_a_quiet_log_disturb_nobody(crowded: Served, record_property: Record) -> None:
@@ -68,11 +69,12 @@ async def test_f35_thousand_who_follow_a_quiet_log_disturb_nobody(crowded: Serve
     after = memory(crowded)
     for _, writer in followers:
         writer.close()
+    again = await queries(crowded)
 
-    tell(record_property, "p99 of queries alone, beside followers, ms", (alone.p99_ms, beside.p99_ms))
+    tell_p99(record_property, "followers", alone, beside, again)
     tell(record_property, "memory of the gateway before, after, MB", (before >> 20, after >> 20))
     assert len(beats) == FOLLOWERS
-    assert beside.p99_ms < 2 * alone.p99_ms + NOISE_MS
+    assert beside.p99_ms < 2 * max(alone.p99_ms, again.p99_ms) + NOISE_MS
     assert after - before < MORE_MEMORY
 
 
@@ -107,6 +109,11 @@ async def test_f33_flood_is_refused_early_and_forgotten_at_once(crowded: Served,
 def tell(record: Record, name: str, figure: object) -> None:
     record(name, figure)
     print(f"{name}: {figure}")  # noqa: T201 - figures for the report
+
+
+def tell_p99(record: Record, beside_whom: str, alone: Latencies, beside: Latencies, again: Latencies) -> None:
+    figures = (alone.p99_ms, beside.p99_ms, again.p99_ms)
+    tell(record, f"p99 of queries before, beside and after the {beside_whom}, ms", figures)
 
 
 def head(served: Served, method: str, path: str, length: int) -> bytes:
