@@ -121,8 +121,11 @@ class History:
         fault.healed = time.monotonic()
 
     def recovery_s(self, fault: Fault) -> float:
-        """From the end of a fault to the first command that was acknowledged after it."""
-        after = [each.ended for each in self.operations if each.done is not None and each.ended >= fault.healed]
+        """From the end of a fault to the first acknowledgement of a command that began after it.
+
+        Answers to older commands may have been on their way already.
+        """
+        after = [each.ended for each in self.operations if each.done is not None and each.began >= fault.healed]
         return min(after, default=float("inf")) - fault.healed
 
     def overlapping(self, fault: Fault) -> int:
