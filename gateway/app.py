@@ -10,37 +10,37 @@ from litestar.handlers import HTTPRouteHandler
 
 from actors.domain.domain import Domain
 from actors.runtime.client import CommandSender
-from gateway.access_log import AccessLog
-from gateway.answers import Answers
-from gateway.auth import Guard, refuse_open_routes
-from gateway.batch import batch_route
+from gateway.access.auth import Guard, refuse_open_routes
+from gateway.access.rate import Rates
+from gateway.access.sign_in import SignInCodes
+from gateway.access.token_verifier import Verifier
 from gateway.cluster import Cluster
-from gateway.cluster_routes import cluster_routes
-from gateway.command_status import command_status_routes
-from gateway.commands import command_routes
-from gateway.console_routes import console_routes
-from gateway.customer_routes import customer_order_routes, customer_routes
-from gateway.direct import DirectRoutes
-from gateway.docs_routes import docs_routes
-from gateway.door import Door
-from gateway.history_routes import history_routes
-from gateway.limits import Limits
-from gateway.log_reader import LogReader
+from gateway.http.access_log import AccessLog
+from gateway.http.direct import DirectRoutes
+from gateway.http.door import Door
+from gateway.http.limits import Limits
+from gateway.http.openapi import describe
+from gateway.http.problems import answer
 from gateway.metrics import CountedSender, Metrics
-from gateway.metrics_routes import Scrape, metrics_route
-from gateway.openapi import describe
-from gateway.operations import operation_routes
 from gateway.operator_log import OperatorLog, operator_log_route
-from gateway.order_routes import order_routes, sales_routes
-from gateway.problems import answer
-from gateway.projection_routes import projection_routes
-from gateway.rate import Rates
-from gateway.sign_in import SignInCodes
-from gateway.stream import stream_route
-from gateway.tail import Tail
-from gateway.token_verifier import Verifier
+from gateway.queries.answers import Answers
+from gateway.queries.log_reader import LogReader
+from gateway.queries.tail import Tail
+from gateway.routes.batch import batch_route
+from gateway.routes.cluster import cluster_routes
+from gateway.routes.command_status import command_status_routes
+from gateway.routes.commands import command_routes
+from gateway.routes.console import console_routes
+from gateway.routes.customers import customer_order_routes, customer_routes
+from gateway.routes.docs import docs_routes
+from gateway.routes.health import operation_routes
+from gateway.routes.history import history_routes
+from gateway.routes.metrics import Scrape, metrics_route
+from gateway.routes.orders import order_routes, sales_routes
+from gateway.routes.projections import projection_routes
+from gateway.routes.stream import stream_route
+from gateway.routes.views import view_routes
 from gateway.traced_sender import traced
-from gateway.view_routes import view_routes
 from projections.customer_orders import CUSTOMER_ORDERS
 from projections.customers import CUSTOMERS
 from projections.orders import ORDERS
@@ -105,7 +105,7 @@ def create_app(
         route_handlers=[*routes, *docs_routes(describe(domain, routes)), *console_routes(codes, limits)],
         guards=[guard],
         exception_handlers={HTTPException: answer, Exception: answer},
-        # Bodies are read by `gateway/body.py`.
+        # Bodies are read by `gateway/http/body.py`.
         request_max_body_size=None,
         openapi_config=None,
         logging_config=None,

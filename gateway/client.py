@@ -28,8 +28,8 @@ from tenacity import (
 from actors.domain.decider import Command, Decider, Event
 from actors.errors import ActorsError, OutcomeUnknown, Unavailable
 from actors.runtime.command_id import new_command_id
-from gateway.remote import How, Receipt, RemoteActor, RemoteCustomer, RemoteOrder
-from gateway.remote_errors import error_of
+from gateway.remote.errors import error_of
+from gateway.remote.references import How, Receipt, RemoteActor, RemoteCustomer, RemoteOrder
 
 TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 2.0

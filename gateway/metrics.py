@@ -12,7 +12,7 @@ from actors.errors import ActorsError
 from actors.runtime.client import CommandSender
 from actors.runtime.wire import CommandEnvelope, Done
 from actors.store.token import TokenCodec
-from gateway.problems import problem_of
+from gateway.http.problems import problem_of
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 

@@ -14,11 +14,11 @@ from actors.runtime.client import CommandSender
 from actors.runtime.command_id import new_command_id
 from actors.runtime.wire import CommandEnvelope
 from actors.store.event_store import furthest, stream_name
-from gateway.answers import Answers
-from gateway.auth import Scope
-from gateway.history_routes import HistoryPage, HistoryReply, history_event
-from gateway.origin import origin_of
-from gateway.replies import problems
+from gateway.access.auth import Scope
+from gateway.http.origin import origin_of
+from gateway.http.replies import problems
+from gateway.queries.answers import Answers
+from gateway.routes.history import HistoryPage, HistoryReply, history_event
 
 WAIT_S = 5.0
 STREAM = stream_name(OPERATOR_LOG.category, KEY)

@@ -24,17 +24,17 @@ from actors.runtime.ray_actors import join_ray
 from actors.runtime.ray_actors.cluster import keep_stdout_for_data
 from actors.runtime.ray_actors.transport import RayTransport
 from actors.store.postgres import PostgresEventStore
+from gateway.access.jwks import provider_verifier
+from gateway.access.local_key import local_verifier
+from gateway.access.sign_in import SignInCodes
+from gateway.access.token_verifier import Verifier
 from gateway.app import create_app
 from gateway.cluster import GatewayItem, SiloItem
-from gateway.jwks import provider_verifier
-from gateway.limits import Limits
-from gateway.local_key import local_verifier
-from gateway.log_reader import LogReader
+from gateway.http.limits import Limits
+from gateway.http.server import HttpServer
 from gateway.metrics import Metrics
-from gateway.server import HttpServer
-from gateway.sign_in import SignInCodes
-from gateway.tail import Tail
-from gateway.token_verifier import Verifier
+from gateway.queries.log_reader import LogReader
+from gateway.queries.tail import Tail
 from projections.projection import projections_of
 from projections.ray_actors import SiloNews
 from projections.steering import Steering

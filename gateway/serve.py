@@ -20,9 +20,10 @@ from actors.runtime.placement import Placement
 from actors.runtime.ray_actors.silos import SiloConfig, start_silo, watch_silo
 from actors.store.data_dir import DataDir
 from actors.store.embedded import EmbeddedPostgres
+from gateway.access.auth import TOKEN_SCOPES
+from gateway.access.local_key import LocalKey, write_secret
+from gateway.access.sign_in import SignInCodes, console_link
 from gateway.app import LOOPBACK_HOSTS
-from gateway.auth import TOKEN_SCOPES
-from gateway.local_key import LocalKey, write_secret
 from gateway.ray_actors import (
     GatewayConfig,
     clear_away,
@@ -35,7 +36,6 @@ from gateway.ray_actors import (
     stop_service,
 )
 from gateway.settings import Settings, SettingsError
-from gateway.sign_in import SignInCodes, console_link
 from projections.projection import projections_of
 from projections.ray_actors import ProjectionConfig, start_projection
 from projections.share import Share

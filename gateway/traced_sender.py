@@ -9,7 +9,7 @@ from actors.errors import ActorsError
 from actors.runtime.client import CommandSender
 from actors.runtime.wire import CommandEnvelope, Done
 from actors.store.token import TokenCodec
-from gateway.problems import problem_of
+from gateway.http.problems import problem_of
 
 
 def traced(sender: CommandSender) -> CommandSender:

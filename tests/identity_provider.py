@@ -10,7 +10,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from gateway.jwks import KeysUnavailable
+from gateway.access.jwks import KeysUnavailable
 
 ISSUER, AUDIENCE = "https://issuer.example", "rayleans-api"
 NOW = 1_800_000_000.0

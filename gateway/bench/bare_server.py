@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import uvloop
 from litestar.types import Receive, Scope, Send
 
-from gateway.server import HttpServer
+from gateway.http.server import HttpServer
 
 ANSWER = b'{"id": "c1", "version": 2, "events": []}'.ljust(320)
 

@@ -1,6 +1,6 @@
 """The command line: each group of commands is a module of this package, and all of them are composed here.
 
-Data on stdout, messages on stderr, exit codes as the contract has them (`gateway/connection.py`).
+Data on stdout, messages on stderr, exit codes as the contract has them (`gateway/remote/connection.py`).
 """
 
 from __future__ import annotations

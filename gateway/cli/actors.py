@@ -9,7 +9,7 @@ import typer
 from gateway.cli.asking import Asking
 from gateway.cli.output import run
 from gateway.cli.unfold import unfold
-from gateway.connection import ask
+from gateway.remote.connection import ask
 
 _PAGE = 200
 _COLUMNS = ("version", "recorded_at", "type", "data", "by")

@@ -10,7 +10,7 @@ import httpx
 
 from gateway.cli.options import OutputOption, TokenFileOption, UrlOption
 from gateway.cli.output import Output, run, show_items, show_record
-from gateway.connection import ask, open_gateway
+from gateway.remote.connection import ask, open_gateway
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from actors.store.event_store import EventStore, StoreUnavailable, StoreUnsuitab
 from actors.store.postgres import PostgresEventStore
 from actors.store.postgres_scan import PostgresLogScan, scan_log
 from gateway.cli.output import messages
-from gateway.connection import ERROR, NOT_FOUND, UNAVAILABLE, CommandLineError
+from gateway.remote.connection import ERROR, NOT_FOUND, UNAVAILABLE, CommandLineError
 from gateway.settings import Settings
 from projections.errors import ViewsUnavailable
 from projections.projection import AnyProjection, projections_of

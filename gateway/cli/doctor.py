@@ -8,7 +8,7 @@ import typer
 
 from gateway.cli.options import DataOption, OutputOption, UrlOption, settings_of
 from gateway.cli.output import Output, run, show_items
-from gateway.connection import CHECK_FAILED, service_url
+from gateway.remote.connection import CHECK_FAILED, service_url
 
 commands = typer.Typer()
 

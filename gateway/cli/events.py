@@ -12,8 +12,8 @@ import typer
 from gateway.cli.asking import Asking
 from gateway.cli.output import run
 from gateway.cli.unfold import unfold
-from gateway.connection import ask
-from gateway.follow import Message, follow
+from gateway.remote.connection import ask
+from gateway.remote.follow import Message, follow
 
 commands = typer.Typer(help="Events of the whole log.", no_args_is_help=True)
 

@@ -15,10 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gateway.cli.asking import Asking
 from gateway.cli.output import fail, messages, run, suggest
 from gateway.cli.unfold import unfold
-from gateway.connection import REJECTED, USAGE, CommandLineError
-from gateway.csv_rows import Rows, csv_commands, row_mapping
-from gateway.importer import ImportReport, check_file, import_lines, json_lines, read_lines
-from gateway.next_step import next_step
+from gateway.remote.connection import REJECTED, USAGE, CommandLineError
+from gateway.remote.csv_rows import Rows, csv_commands, row_mapping
+from gateway.remote.importer import ImportReport, check_file, import_lines, json_lines, read_lines
+from gateway.remote.next_step import next_step
 
 SHOWN_REFUSALS = 20
 

@@ -13,7 +13,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from gateway.connection import ERROR, USAGE, CommandLineError
+from gateway.remote.connection import ERROR, USAGE, CommandLineError
 from gateway.settings import SettingsError
 
 WIDTH = 160
@@ -80,7 +80,7 @@ def _around_the_service() -> tuple[type[Exception], ...]:
     from actors.errors import Unavailable
     from actors.store.data_dir import DataDirError
     from actors.store.embedded import EmbeddedError
-    from gateway.local_key import LocalKeyError
+    from gateway.access.local_key import LocalKeyError
     from gateway.ray_actors import ServiceRunning
 
     return (DataDirError, DomainError, EmbeddedError, LocalKeyError, ServiceRunning, Unavailable)

@@ -10,7 +10,7 @@ from rich.console import Console
 from actors.runtime.placement import Placement
 from gateway.cli.options import DataOption, UrlOption, settings_of
 from gateway.cli.output import fail, messages, run
-from gateway.connection import service_url
+from gateway.remote.connection import service_url
 
 commands = typer.Typer()
 
@@ -54,8 +54,8 @@ def console(url: UrlOption = None, data: DataOption = None) -> None:
     Example:
       xdg-open "$(rayleans console)"
     """
-    from gateway.local_key import LocalKey, LocalKeyError
-    from gateway.sign_in import SignInCodes, console_link
+    from gateway.access.local_key import LocalKey, LocalKeyError
+    from gateway.access.sign_in import SignInCodes, console_link
 
     folder = settings_of(data).data
     try:

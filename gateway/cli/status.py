@@ -17,7 +17,7 @@ from rich.live import Live
 from gateway.cli.asking import Asking
 from gateway.cli.output import record_table, run
 from gateway.cli.unfold import unfold
-from gateway.connection import UNAVAILABLE, CommandLineError, ask
+from gateway.remote.connection import UNAVAILABLE, CommandLineError, ask
 
 commands = typer.Typer()
 

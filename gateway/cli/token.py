@@ -10,7 +10,7 @@ import typer
 
 from gateway.cli.options import DataOption, settings_of
 from gateway.cli.output import fail
-from gateway.connection import USAGE, CommandLineError
+from gateway.remote.connection import USAGE, CommandLineError
 
 commands = typer.Typer()
 
@@ -27,8 +27,8 @@ def token(
     Example:
       rayleans token --scope queries:read --subject bob --expires 1h
     """
-    from gateway.auth import TOKEN_SCOPES
-    from gateway.local_key import LocalKey, LocalKeyError
+    from gateway.access.auth import TOKEN_SCOPES
+    from gateway.access.local_key import LocalKey, LocalKeyError
 
     scopes = [each for part in scope for each in part.split()]
     unknown = sorted(set(scopes) - set(TOKEN_SCOPES))

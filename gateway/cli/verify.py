@@ -10,7 +10,7 @@ from rich.table import Table
 
 from gateway.cli.options import DataOption, OutputOption, settings_of
 from gateway.cli.output import Output, print_table, run, show_items, show_record
-from gateway.connection import CHECK_FAILED
+from gateway.remote.connection import CHECK_FAILED
 
 commands = typer.Typer(no_args_is_help=True)
 

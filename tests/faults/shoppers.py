@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from gateway.client import GatewayClient
-from gateway.remote import Receipt
+from gateway.remote.references import Receipt
 
 PATIENCE_S = 30.0
 

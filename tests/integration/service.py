@@ -23,18 +23,18 @@ from actors.runtime.silo import Silo
 from actors.store.event_store import EventStore
 from actors.store.memory import MemoryEventStore
 from actors.store.token import TokenCodec
-from gateway.access_log import AccessLog
+from gateway.access.auth import TOKEN_SCOPES
+from gateway.access.local_key import LocalKey, local_verifier
+from gateway.access.sign_in import SignInCodes
 from gateway.app import create_app
-from gateway.auth import TOKEN_SCOPES
 from gateway.cluster import GatewayItem, SiloItem
-from gateway.door import Door
-from gateway.limits import Limits
-from gateway.local_key import LocalKey, local_verifier
-from gateway.log_reader import LogReader
+from gateway.http.access_log import AccessLog
+from gateway.http.door import Door
+from gateway.http.limits import Limits
+from gateway.http.server import HttpServer
 from gateway.metrics import Metrics
-from gateway.server import HttpServer
-from gateway.sign_in import SignInCodes
-from gateway.tail import Tail
+from gateway.queries.log_reader import LogReader
+from gateway.queries.tail import Tail
 from projections.projection import projections_of
 from projections.read_store import ReadStore
 from projections.runner import ProjectionRunner

@@ -13,8 +13,8 @@ from typing import Any
 import jwt
 import pytest
 
-from gateway.auth import TOKEN_SCOPES
-from gateway.local_key import AUDIENCE, ISSUER
+from gateway.access.auth import TOKEN_SCOPES
+from gateway.access.local_key import AUDIENCE, ISSUER
 from projections.standard import STANDARD
 from tests.integration.service import Service
 
@@ -135,8 +135,8 @@ async def test_h8_mistake_of_ours_is_a_500_without_details(service: Service, mon
     def explode(*_: object) -> None:
         raise RuntimeError("secret in /usr/lib/x.py: SELECT 1")
 
-    monkeypatch.setattr("gateway.customer_routes.find_customers", explode)
-    monkeypatch.setattr("gateway.commands.check_json", explode)
+    monkeypatch.setattr("gateway.routes.customers.find_customers", explode)
+    monkeypatch.setattr("gateway.routes.commands.check_json", explode)
     for reply in (await service.http.get("/v1/customers"), await service.http.post("/v1/orders/x/place")):
         assert (reply.status_code, reply.json()["code"]) == (500, "internal")
         assert not re.search(r"Traceback|secret|\.py|SELECT", reply.text)
@@ -262,7 +262,7 @@ async def test_j7_token_is_in_no_log_and_no_answer(
     def explode(*_: object, **__: object) -> None:
         raise RuntimeError("a mistake of ours")
 
-    monkeypatch.setattr("gateway.customer_routes.find_customers", explode)
+    monkeypatch.setattr("gateway.routes.customers.find_customers", explode)
     token = service.token("queries:read")
     answers = ""
     for sent in (token, token[:-9] + "forged"):

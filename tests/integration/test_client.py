@@ -21,8 +21,8 @@ from actors.errors import (
     WrongExpectedVersion,
 )
 from gateway.client import GatewayClient
-from gateway.limits import Limits
-from gateway.remote_errors import NotAllowed
+from gateway.http.limits import Limits
+from gateway.remote.errors import NotAllowed
 from projections.standard import STANDARD
 from tests.integration.service import Service, running_service
 

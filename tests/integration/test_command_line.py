@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
-from gateway.next_step import next_step
+from gateway.remote.next_step import next_step
 from tests.integration.service import Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.sign_in import CODE_LIFETIME, SignInCodes
+from gateway.access.sign_in import CODE_LIFETIME, SignInCodes
 from projections.standard import STANDARD
 from tests.integration.service import Service, running_service
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.auth import TOKEN_SCOPES
+from gateway.access.auth import TOKEN_SCOPES
 from tests.described.run import cases_without_failure
 from tests.integration.service import Service
 

@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import pytest
 
-from gateway import jwks
-from gateway.jwks import provider_verifier
-from gateway.token_verifier import Unauthenticated
+from gateway.access import jwks
+from gateway.access.jwks import provider_verifier
+from gateway.access.token_verifier import Unauthenticated
 from tests.identity_provider import AUDIENCE, ISSUER, Provider
 
 SET = b'{"keys": []}'

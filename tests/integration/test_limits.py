@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from gateway.limits import Limits
-from gateway.rate import RateLimited, Rates
+from gateway.access.rate import RateLimited, Rates
+from gateway.http.limits import Limits
 from projections.standard import STANDARD
 from tests.databases import Databases
 from tests.identity_provider import Clock

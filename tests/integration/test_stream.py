@@ -14,7 +14,8 @@ import pytest
 
 from actors.store.event_store import Mark, Marks
 from actors.store.memory import MemoryEventStore
-from gateway import stream, tail
+from gateway.queries import tail
+from gateway.routes import stream
 from projections.standard import STANDARD
 from tests.integration.service import Service, running_service
 from tests.sse import Subscriber, messages

@@ -11,7 +11,7 @@ import pytest
 
 from actors.store.event_store import Marks
 from actors.store.memory import MemoryEventStore
-from gateway.answers import Answers
+from gateway.queries.answers import Answers
 from projections.standard import STANDARD
 from tests.integration.service import Service, running_service
 

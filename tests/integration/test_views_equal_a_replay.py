@@ -19,7 +19,7 @@ from actors.domain.order import ORDER
 from actors.runtime.wire import decode_outcomes, encode
 from actors.store.event_store import EventStore
 from actors.store.memory import MemoryEventStore
-from gateway.log_reader import LogReader
+from gateway.queries.log_reader import LogReader
 from projections.customers import CUSTOMERS, count_customers
 from projections.orders import ORDERS
 from projections.past import Past, row_then

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway.connection import CommandLineError
-from gateway.csv_rows import Mistake, csv_commands, row_mapping
-from gateway.importer import check_file, read_lines
+from gateway.remote.connection import CommandLineError
+from gateway.remote.csv_rows import Mistake, csv_commands, row_mapping
+from gateway.remote.importer import check_file, read_lines
 
 PURCHASES = """order;customer;day;count;price
 o1;4;19970101;2;29.33

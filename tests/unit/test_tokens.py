@@ -15,9 +15,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from gateway.auth import bearer_token
-from gateway.jwks import RETRY_S, TTL_S, Jwks
-from gateway.token_verifier import REMEMBERED_TOKENS, Caller, TokenVerifier, Unauthenticated
+from gateway.access.auth import bearer_token
+from gateway.access.jwks import RETRY_S, TTL_S, Jwks
+from gateway.access.token_verifier import REMEMBERED_TOKENS, Caller, TokenVerifier, Unauthenticated
 from tests.identity_provider import AUDIENCE, ISSUER, NOW, Clock, Provider
 
 

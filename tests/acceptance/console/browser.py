@@ -11,8 +11,8 @@ from typing import Any
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, expect
 
-from gateway.local_key import LocalKey
-from gateway.sign_in import SignInCodes, console_link
+from gateway.access.local_key import LocalKey
+from gateway.access.sign_in import SignInCodes, console_link
 from tests.acceptance.serving import Served
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")

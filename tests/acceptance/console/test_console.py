@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, expect
 from typer.testing import CliRunner
 
 from actors.store.embedded import EmbeddedPostgres
+from gateway.access.local_key import LocalKey
 from gateway.cli import app
-from gateway.local_key import LocalKey
 from tests.acceptance import serving
 from tests.acceptance.console.browser import Visit, visiting
 from tests.acceptance.console.conftest import MARKUP

@@ -1,0 +1,1 @@
+"""Who may come in: tokens, keys, scopes, rates, and the one-time link of the console."""

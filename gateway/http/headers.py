@@ -1,0 +1,65 @@
+"""What request headers mean for a command or a query."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from uuid import UUID
+
+from litestar.connection import ASGIConnection
+from uuid_utils.compat import uuid5
+
+from actors.runtime.command_id import new_command_id
+from gateway.http.problems import BadRequest
+
+LONGEST_WAIT_S = 60.0
+
+_KEYS = UUID("0b6f8a1c-52c0-4a45-b0a5-9a5a0d1f6d2e")
+_PRINTABLE = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
+_VERSION = re.compile(r'"(\d{1,18})"')
+_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])")
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+def command_id_of(connection: Connection, subject: str) -> UUID:
+    """The id of a command: made from caller and `Idempotency-Key`, a new one when there is no key.
+
+    A key may stand in quotes, as the IETF draft has it, or without.
+    """
+    key = connection.headers.get("Idempotency-Key")
+    return new_command_id() if key is None else command_id_of_key(key, subject)
+
+
+def command_id_of_key(key: str, subject: str) -> UUID:
+    """The id of every command that a caller sends under a key."""
+    if len(key) > 1 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    if _PRINTABLE.fullmatch(key) is None:
+        raise _wrong("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
+    return uuid5(_KEYS, f"{subject}\n{key}")
+
+
+def expected_version_of(connection: Connection) -> int | None:
+    """The version that the actor must have: `If-Match: "2"` is 2, `If-None-Match: *` is 0, neither is None."""
+    match, none_match = connection.headers.get("If-Match"), connection.headers.get("If-None-Match")
+    if none_match is not None and none_match.strip() != "*":
+        raise _wrong("If-None-Match", "must be * on a command: the actor must not exist")
+    version = None if match is None else _VERSION.fullmatch(match.strip())
+    if match is not None and version is None:
+        raise _wrong("If-Match", 'must be one version in quotes, for example "2"')
+    if version is not None and none_match is not None:
+        raise BadRequest(412, "version-mismatch", "If-Match and If-None-Match: * cannot both be true")
+    if version is not None:
+        return int(version[1])
+    return None if none_match is None else 0
+
+
+def wait_of(connection: Connection, default_s: float) -> float:
+    """Seconds that the caller will wait: `Prefer: wait=5`, at most a minute."""
+    wait = _WAIT.search(connection.headers.get("Prefer", ""))
+    return min(float(wait[1]), LONGEST_WAIT_S) if wait else default_s
+
+
+def _wrong(header: str, detail: str) -> BadRequest:
+    return BadRequest(422, "invalid", f"the header {header} {detail}")

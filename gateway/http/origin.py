@@ -1,0 +1,39 @@
+"""Where a command came from, as the log will show it: from the verified token and the request, never from a body."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from litestar.connection import ASGIConnection
+
+from gateway.access.auth import caller_of
+from gateway.http.request_id import request_id_of
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The part of a command that its sender does not choose; see `CommandEnvelope`."""
+
+    by: str
+    client: str
+    request_id: str
+    traceparent: str
+    received_at: float
+
+
+def origin_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Origin:
+    """Where the commands of a request come from."""
+    caller = caller_of(connection)
+    trace = connection.headers.get("traceparent", "")
+    return Origin(
+        by=caller.subject,
+        client=caller.client,
+        request_id=request_id_of(connection),
+        traceparent=trace if _TRACEPARENT.fullmatch(trace) else "",
+        received_at=round(time.time(), 3),
+    )

@@ -1,0 +1,133 @@
+"""What happened to an actor, from the log: the same for every kind of actor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, QueryParameter
+from pydantic import BaseModel
+
+from actors.domain.decider import AnyDecider
+from actors.domain.domain import Domain
+from actors.store.event_store import RecordedEvent, furthest, stream_name
+from gateway.access.auth import Scope
+from gateway.http.problems import not_found
+from gateway.http.replies import problems
+from gateway.queries.answers import Answers
+from gateway.routes.commands import checked_key
+
+
+class HistoryEvent(msgspec.Struct):
+    """An event as history shows it; its data is the very text that is in the log.
+
+    Attributes:
+        by: author of the command that led to it.
+        request_id: of the request that carried that command.
+    """
+
+    version: int
+    type: str
+    data: msgspec.Raw
+    recorded_at: datetime
+    command_id: UUID
+    by: str
+    request_id: str
+    partition: int
+    position: int
+
+
+class Author(msgspec.Struct):
+    """What the log knows of where an event came from."""
+
+    by: str = ""
+    request_id: str = ""
+
+
+class HistoryPage(msgspec.Struct):
+    """Some events of an actor; `next_after_version` leads to those behind them."""
+
+    items: list[HistoryEvent]
+    next_after_version: int | None
+
+
+class HistoryEventReply(BaseModel):
+    """An event that happened to an actor, and who caused it."""
+
+    version: int
+    type: str
+    data: dict[str, Any]
+    recorded_at: datetime
+    command_id: UUID
+    by: str
+    request_id: str
+    partition: int
+    position: int
+
+
+class HistoryReply(BaseModel):
+    """Some events of an actor, oldest first; `next_after_version` leads to those behind them."""
+
+    items: list[HistoryEventReply]
+    next_after_version: int | None
+
+
+_authors = msgspec.json.Decoder(Author)
+
+
+def history_event(event: RecordedEvent) -> HistoryEvent:
+    """An event of the log as people see it."""
+    author = _authors.decode(event.metadata)
+    return HistoryEvent(
+        version=event.version,
+        type=event.type,
+        data=msgspec.Raw(event.data.encode()),
+        recorded_at=event.recorded_at,
+        command_id=event.command_id,
+        by=author.by,
+        request_id=author.request_id,
+        partition=event.partition,
+        position=event.position,
+    )
+
+
+def history_routes(domain: Domain, answers: Answers) -> Sequence[HTTPRouteHandler]:
+    """A route for each kind of actor."""
+    return [_route(decider, answers) for decider in domain.deciders]
+
+
+def _route(decider: AnyDecider, answers: Answers) -> HTTPRouteHandler:
+    @get(
+        f"/v1/{decider.collection}/{{actor_id:str}}/history",
+        opt={"scope": Scope.QUERIES},
+        operation_id=f"{decider.category}-history",
+        summary=f"what happened ({decider.category})",
+        tags=[decider.collection],
+        responses=problems(400, 404, 422, 503),
+    )
+    async def history(
+        request: Request[Any, Any, Any],
+        actor_id: FromPath[str],
+        after_version: Annotated[int, QueryParameter(ge=0, le=2**63 - 1, description="Begin behind this version.")] = 0,
+        limit: Annotated[int, QueryParameter(ge=1, le=200, description="How many at the most.")] = 50,
+    ) -> Response[HistoryReply]:
+        stream = stream_name(decider.category, checked_key(actor_id))
+        known = await answers.known_to(request)
+        found = await answers.log.stream(stream, after_version=after_version, limit=limit + 1)
+        if not found and not await answers.log.stream(stream, after_version=0, limit=1):
+            raise not_found(decider.category, actor_id)
+        events = found[:limit]
+        page = HistoryPage(
+            items=[history_event(event) for event in events],
+            next_after_version=events[-1].version if len(found) > limit else None,
+        )
+        return answers.answer(
+            request, msgspec.json.encode(page), furthest(known, *(event.marks for event in found[-1:]))
+        )
+
+    return history
