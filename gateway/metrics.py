@@ -44,7 +44,7 @@ class Metrics:
         )
         self._waiting = Gauge(
             "rayleans_http_waiting",
-            "Requests that wait for the beginning of their answer.",
+            "Requests that wait for the beginning of their answer; who asks for this is one of them.",
             ["gateway"],
             registry=self._registry,
         ).labels(gateway)
@@ -66,9 +66,9 @@ class Metrics:
         """One command has ended."""
         self._commands(actor, command, outcome).inc()
 
-    def waiting(self, requests: int) -> None:
-        """So many requests wait now."""
-        self._waiting.set(requests)
+    def watch(self, waiting: Callable[[], int]) -> None:
+        """Ask this, whenever somebody asks here, how many requests wait."""
+        self._waiting.set_function(waiting)
 
     def exposition(self) -> str:
         """All of it as text."""

@@ -54,6 +54,7 @@ class Door:
         self._metrics = metrics
         self._waiting = 0
         self._closing = False
+        metrics.watch(lambda: self._waiting)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -89,7 +90,6 @@ class Door:
 
     def _answered(self) -> None:
         self._waiting -= 1
-        self._metrics.waiting(self._waiting)
 
     def _note(self, scope: Any, passage: _Passage) -> None:
         took_s = time.perf_counter() - passage.began

@@ -247,7 +247,7 @@ async def test_l9_callers_who_leave_do_not_cut_a_command_in_half(service: Servic
 
     written = {len(await service.events_of(f"order-{key}{each}")) for each in range(100)}
     assert written in ({11}, {0, 11})
-    assert 'rayleans_http_waiting{gateway="gateway/0"} 0.0' in (await service.http.get("/metrics")).text
+    assert 'rayleans_http_waiting{gateway="gateway/0"} 1.0' in (await service.http.get("/metrics")).text
 
 
 BAD_COMMANDS: list[tuple[str, bytes, Mapping[str, str], int, str]] = [
