@@ -22,7 +22,6 @@ from gateway.http.limits import Limits
 from gateway.http.openapi import describe
 from gateway.http.problems import answer
 from gateway.metrics import CountedSender, Metrics
-from gateway.operator_log import OperatorLog, operator_log_route
 from gateway.queries.answers import Answers
 from gateway.queries.log_reader import LogReader
 from gateway.queries.tail import Tail
@@ -36,6 +35,7 @@ from gateway.routes.docs import docs_routes
 from gateway.routes.health import operation_routes
 from gateway.routes.history import history_routes
 from gateway.routes.metrics import Scrape, metrics_route
+from gateway.routes.operator_log import OperatorLog, operator_log_route
 from gateway.routes.orders import order_routes, sales_routes
 from gateway.routes.projections import projection_routes
 from gateway.routes.stream import stream_route

@@ -1,7 +1,8 @@
 """Sends commands to silos: many callers, few calls.
 
 Commands for one silo that are waiting at the same time travel together. An idle lane sends at once; a busy one
-collects until one of its calls is back. So batches form when there is something to batch, and only then.
+collects until its call is back, or takes long, or many wait. So batches form when there is something to batch, and only
+then.
 """
 
 from __future__ import annotations

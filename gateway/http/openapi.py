@@ -17,9 +17,9 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from actors.domain.domain import Domain
 from gateway.access.auth import Scope
+from gateway.http.batch_line import BatchLine
 from gateway.http.problems import MEDIA_TYPE
 from gateway.routes.batch import MEDIA_TYPE as LINES
-from gateway.routes.batch import BatchLine
 from gateway.routes.commands import component_name
 from gateway.routes.stream import MEDIA_TYPE as MESSAGES
 

@@ -20,10 +20,10 @@ from uuid import UUID, uuid5
 from zlib import crc32
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import ValidationError
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from actors.domain.actor_id import KEY_PATTERN
+from gateway.http.batch_line import BatchLine
 from gateway.remote.connection import UNAVAILABLE, USAGE, CommandLineError, problem
 from gateway.remote.csv_rows import Mistake, Rows
 
@@ -31,19 +31,6 @@ _NAMESPACE = UUID("5f1d8d5e-7a0b-4f0a-9a86-0c4e2f4f4a56")
 _CHUNK_LINES = 500
 _LATER = {429, 503, 504}
 _SHOWN_ERRORS = 10
-
-
-class ImportLine(BaseModel):
-    """One line of the file."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    actor: str
-    id: str = Field(pattern=KEY_PATTERN)
-    command: str
-    data: dict[str, JsonValue] = {}
-    command_id: UUID | None = None
-    expected_version: int | None = Field(default=None, ge=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +99,7 @@ def read_lines(rows: Rows) -> Iterator[NumberedLine]:
     """The commands of a checked file, each with its command id."""
     seen: Counter[bytes] = Counter()
     for number, text in rows:
-        line = ImportLine.model_validate_json(text)
+        line = BatchLine.model_validate_json(text)
         said = line.model_dump_json(exclude={"command_id"})
         digest = hashlib.blake2b(said.encode(), digest_size=16).digest()
         seen[digest] += 1
@@ -236,7 +223,7 @@ def _mistakes(number: int, text: str | Mistake) -> list[str]:
     if isinstance(text, Mistake):
         return [f"line {number}: {text}"]
     try:
-        ImportLine.model_validate_json(text)
+        BatchLine.model_validate_json(text)
     except ValidationError as exc:
         return [
             f"line {number}: {'.'.join(str(part) for part in error['loc']) or 'the line'}: {error['msg']}"

@@ -11,16 +11,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as AsgiScope
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from actors.domain.actor_id import KEY_PATTERN
 from actors.domain.domain import Domain
 from actors.errors import ActorsError, Unavailable
 from actors.runtime.client import CommandSender
@@ -28,6 +25,7 @@ from actors.runtime.command_id import new_command_id
 from actors.runtime.reply import Reply, reply_to
 from actors.runtime.wire import CommandEnvelope
 from gateway.access.auth import Scope
+from gateway.http.batch_line import BatchLine
 from gateway.http.body import check_json, stream_body
 from gateway.http.limits import Limits
 from gateway.http.origin import Origin, origin_of
@@ -41,19 +39,6 @@ WINDOW = 512
 _PASSING = {429, 503, 504}
 
 Answer = dict[str, Any]
-
-
-class BatchLine(BaseModel):
-    """One command of a batch."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    actor: str
-    id: str = Field(pattern=KEY_PATTERN)
-    command: str
-    data: dict[str, JsonValue] = {}
-    command_id: UUID | None = None
-    expected_version: int | None = Field(default=None, ge=0)
 
 
 class DoneLine(Reply):

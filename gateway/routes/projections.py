@@ -12,7 +12,7 @@ from litestar.params import FromPath, PathParameter, QueryParameter
 
 from gateway.access.auth import Scope
 from gateway.http.replies import problems
-from gateway.operator_log import OperatorLog
+from gateway.routes.operator_log import OperatorLog
 from projections.parking import Decided, ParkedEvent
 from projections.status import ProjectionStatus
 from projections.steering import Decision, Order, Steering
