@@ -34,8 +34,8 @@ Sort = Literal["name", "-name", "registered_at", "-registered_at"]
 # Rows
 
 
-class CustomerRow(BaseModel):
-    """A customer. `sort_name` and `words` are for finding it: the folded name; its words and the address."""
+class Customer(BaseModel):
+    """A customer as they are now."""
 
     id: str
     name: str
@@ -45,6 +45,11 @@ class CustomerRow(BaseModel):
     version: int
     registered_at: datetime
     updated_at: datetime
+
+
+class CustomerRow(Customer):
+    """A customer, and what is for finding it: the folded name; the words of the name and the address."""
+
     sort_name: str
     words: str
 

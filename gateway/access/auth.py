@@ -14,7 +14,8 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from gateway.access.rate import Rates
 from gateway.access.token_verifier import Caller, Unauthenticated, Verifier
 
-_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+# Only the scheme is in any case: a whole token that is compared so takes six times as long.
+_BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
 
 
 class Scope(StrEnum):

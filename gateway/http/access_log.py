@@ -41,7 +41,7 @@ class AccessLog:
 
     def __init__(self, out: BinaryIO | None = None) -> None:
         self._out = out if out is not None else sys.stdout.buffer
-        self._lines: list[bytes] = []
+        self._lines: list[_Line] = []
         self._left_out = 0
         self._flush_due: asyncio.TimerHandle | None = None
 
@@ -63,16 +63,17 @@ class AccessLog:
             client=UNSET if caller is None else caller.client,
             code=state.get("code", UNSET),
         )
-        self._lines.append(_encoder.encode(line))
+        self._lines.append(line)
         if self._flush_due is None:
             self._flush_due = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
 
     def flush(self) -> None:
         """Write what has collected."""
         self._flush_due = None
+        lines: list[Any] = self._lines
         if self._left_out:
-            self._lines.append(_encoder.encode({"at": round(time.time(), 3), "left_out": self._left_out}))
-        lines, self._lines, self._left_out = self._lines, [], 0
+            lines.append({"at": round(time.time(), 3), "left_out": self._left_out})
+        self._lines, self._left_out = [], 0
         if lines:
-            self._out.write(b"\n".join(lines) + b"\n")
+            self._out.write(_encoder.encode_lines(lines))
             self._out.flush()

@@ -8,7 +8,7 @@ query. What it costs is a dictionary look-up; `gateway/bench/http.py` measures w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, NamedTuple
 
 from litestar import Litestar, Request, Response
@@ -30,11 +30,15 @@ class _Route(NamedTuple):
 
 
 class _Request(Request[Any, Any, Any]):
-    """A request that looks for its headers once."""
+    """A request whose headers are looked at in any case."""
 
-    @cached_property
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(scope, receive, send)
+        self._headers = Headers(scope["headers"])
+
+    @property
     def headers(self) -> Headers:
-        return Headers.from_scope(self.scope)
+        return self._headers
 
 
 class DirectRoutes:

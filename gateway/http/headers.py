@@ -6,15 +6,15 @@ import re
 from typing import Any
 from uuid import UUID
 
+import uuid_utils
 from litestar.connection import ASGIConnection
-from uuid_utils.compat import uuid5
 
 from actors.runtime.command_id import new_command_id
 from gateway.http.problems import BadRequest
 
 LONGEST_WAIT_S = 60.0
 
-_KEYS = UUID("0b6f8a1c-52c0-4a45-b0a5-9a5a0d1f6d2e")
+_KEYS = uuid_utils.UUID("0b6f8a1c-52c0-4a45-b0a5-9a5a0d1f6d2e")
 _PRINTABLE = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 _VERSION = re.compile(r'"(\d{1,18})"')
 _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])")
@@ -37,7 +37,7 @@ def command_id_of_key(key: str, subject: str) -> UUID:
         key = key[1:-1]
     if _PRINTABLE.fullmatch(key) is None:
         raise _wrong("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
-    return uuid5(_KEYS, f"{subject}\n{key}")
+    return UUID(int=uuid_utils.uuid5(_KEYS, f"{subject}\n{key}").int)
 
 
 def expected_version_of(connection: Connection) -> int | None:

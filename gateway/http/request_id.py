@@ -8,13 +8,13 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from uuid_utils import uuid4
 
-_SANE = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+_SANE = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
 
 
 def request_id_from(given: bytes | None) -> str:
     """The caller's own id when it is a sane one, else one made here."""
-    text = given.decode("latin-1") if given else ""
-    return text if _SANE.fullmatch(text) else uuid4().hex
+    sane = _SANE.fullmatch(given) if given else None
+    return sane[0].decode() if sane else uuid4().hex
 
 
 def request_id_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
