@@ -26,6 +26,7 @@ from tenacity import (
 )
 
 from actors.domain.decider import Command, Decider, Event
+from actors.domain.json_text import to_short_json
 from actors.errors import ActorsError, OutcomeUnknown, Unavailable
 from actors.runtime.command_id import new_command_id
 from gateway.remote.errors import error_of
@@ -147,7 +148,7 @@ class GatewayClient:
         stream = f"{decider.category}-{key}"
         path = f"/v1/{decider.collection}/{key}/{decider.name_of(command)}"
         headers = {"Content-Type": "application/json", "Idempotency-Key": str(command_id), **_condition(expected)}
-        body = command.model_dump_json(exclude_defaults=True).encode()
+        body = to_short_json(command).encode()
 
         async def attempt() -> httpx.Response:
             wait = {"Prefer": f"wait={max(1, math.ceil(deadline - time.monotonic()))}"}

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 from actors.domain.decider import Command, Decider, Event, Rejection
+from actors.domain.json_text import from_json, to_json
 
 C = TypeVar("C", bound=Command)
 E = TypeVar("E", bound=Event)
@@ -49,7 +50,7 @@ class Scenario(Generic[C, E]):
     def _check_stored(self, event: E) -> None:
         if type(event) not in self._decider.event_types.values():
             raise AssertionError(f"{event!r} is not an event of {self._decider.category!r}")
-        again = type(event).model_validate_json(event.model_dump_json())
+        again = from_json(type(event), to_json(event))
         if again != event:
             raise AssertionError(f"{event!r} does not survive the log: it comes back as {again!r}")
 

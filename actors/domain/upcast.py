@@ -14,6 +14,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from actors.domain.json_text import from_json
+
 E = TypeVar("E", bound=BaseModel)
 
 Convert = Callable[[dict[str, Any]], dict[str, Any]]
@@ -54,7 +56,7 @@ class Reading(Generic[E]):
     def read(self, data: str) -> E:
         """The event. Raises `UnreadableEvent` when the data do not fit."""
         try:
-            return self.model.model_validate_json(self._upcast(data) if self.steps else data)
+            return from_json(self.model, self._upcast(data) if self.steps else data)
         except ValidationError as exc:
             raise UnreadableEvent(f"its data does not fit: {_first(exc)}") from exc
         except UnreadableEvent:

@@ -89,7 +89,8 @@ class Journal:
         self._alone = max(0, self._alone - 1)
         count = size = 0
         for entry in islice(self._waiting, limit):
-            size += sum(len(event.data) + len(event.command or "") for event in entry.turn.events)
+            for event in entry.turn.events:
+                size += len(event.data) + len(event.command or "")
             if count and size > MAX_BYTES:
                 break
             count += 1

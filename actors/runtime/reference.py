@@ -10,6 +10,7 @@ from uuid import UUID
 
 from actors.domain.actor_id import check_key
 from actors.domain.decider import Command, Decider, Event
+from actors.domain.json_text import to_short_json
 from actors.runtime.client import CommandSender
 from actors.runtime.command_id import new_command_id
 from actors.runtime.wire import CommandEnvelope, Done
@@ -85,7 +86,7 @@ class ActorRef(Generic[C, E]):
             category=self._decider.category,
             key=self.key,
             command=self._decider.name_of(command),
-            data=command.model_dump_json(exclude_defaults=True),
+            data=to_short_json(command),
             command_id=command_id or new_command_id(),
             expected_version=expected_version,
             deadline=time.time() + timeout,

@@ -9,6 +9,7 @@ import msgspec
 from pydantic import ValidationError
 
 from actors.domain.decider import AnyDecider, Command, Event, Rejection
+from actors.domain.json_text import from_json, to_json, to_short_json
 from actors.runtime.activation import Activation
 from actors.runtime.wire import CommandEnvelope, Done, EventOut, Failed, Invalid, Mismatch, Outcome, Refused, Reused
 from actors.store.event_store import NewEvent, RecordedEvent
@@ -64,9 +65,9 @@ def _decide(activation: Activation[Any], envelope: CommandEnvelope, command: Com
         events = activation.decider.decide(command, activation.state)
     except Rejection as no:
         return Turn(Refused(no.code, str(no), no.absent))
-    state = activation.after(events)
     if not events:
         return Turn(_already_true(activation))
+    state = activation.after(events)
     new = _new_events(activation, envelope, command, events, silo)
     if any(_holds_nul(event.data) for event in new):
         return Turn(Failed(f"{envelope.command} of {activation.stream} holds a NUL character, which no view can store"))
@@ -81,7 +82,7 @@ def text_of(name: str, command: Command) -> str:
     Fields at their default are left out, so that a field added by a later release does not make another
     command of a retry.
     """
-    return f'{{"{name}":{command.model_dump_json(exclude_defaults=True)}}}'
+    return f'{{"{name}":{to_short_json(command)}}}'
 
 
 class UnreadableCommand(Exception):
@@ -96,7 +97,7 @@ def read_command(decider: AnyDecider, text: str) -> Command:
     """
     try:
         ((name, fields),) = _command_text.decode(text).items()
-        command: Command = decider.command_types[name].model_validate_json(bytes(fields))
+        command: Command = from_json(decider.command_types[name], bytes(fields))
     except (msgspec.MsgspecError, KeyError, ValueError) as exc:
         raise UnreadableCommand(f"this release cannot read the command {text}") from exc
     return command
@@ -121,7 +122,7 @@ def _parse(activation: Activation[Any], envelope: CommandEnvelope) -> Command | 
     if len(envelope.data) > LONGEST_COMMAND:
         return Invalid(f"a command holds at most {LONGEST_COMMAND} characters")
     try:
-        command: Command = model.model_validate_json(envelope.data)
+        command: Command = from_json(model, envelope.data)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the command"
@@ -137,7 +138,7 @@ def _failed(activation: Activation[Any], envelope: CommandEnvelope, bug: Excepti
 
 def _holds_nul(data: str) -> bool:
     # A backslash that is itself escaped is text about a NUL, not one.
-    return r"\u0000" in data.replace("\\\\", "")
+    return r"\u0000" in data and r"\u0000" in data.replace("\\\\", "")
 
 
 def _already_true(activation: Activation[Any]) -> Done:
@@ -156,7 +157,7 @@ def _new_events(
             stream=activation.stream,
             version=activation.version + 1 + ordinal,
             type=activation.decider.name_of(event),
-            data=event.model_dump_json(),
+            data=to_json(event),
             metadata=metadata,
             command_id=envelope.command_id,
             ordinal=ordinal,

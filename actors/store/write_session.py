@@ -23,6 +23,9 @@ from actors.store.event_store import (
 )
 from actors.store.sql_files import load_queries
 
+# Between texts: JSON cannot hold it, and neither can the name of a stream or of an event.
+SEPARATOR = "\x1e"
+
 _SQL = load_queries("actors.store", "events.sql")
 
 
@@ -76,8 +79,8 @@ class PostgresWriteSession(WriteSession):
         if written != f"INSERT 0 {len(events)}":
             self._connection.terminate()
             raise Deposed("another session has taken a partition over")
+        self._head_epochs.update((each, self._epochs[each]) for each in heads if heads[each] > self._heads[each])
         self._heads = heads
-        self._head_epochs.update((event.partition, self._epochs[event.partition]) for event in events)
         return positions
 
     @override
@@ -120,4 +123,12 @@ class PostgresWriteSession(WriteSession):
 
 def _columns(events: Sequence[NewEvent], positions: Sequence[int]) -> tuple[Sequence[object], ...]:
     partition, stream, version, type_, data, metadata, command_id, ordinal, command = zip(*events, strict=True)
-    return partition, positions, version, command_id, ordinal, stream, type_, command, data, metadata
+    texts = map(_joined, (stream, type_, [text or "" for text in command], data, metadata))
+    return partition, positions, version, command_id, ordinal, *texts
+
+
+def _joined(texts: Sequence[str]) -> str:
+    joined = SEPARATOR.join(texts)
+    if joined.count(SEPARATOR) >= len(texts):
+        raise Unstorable("a text holds the control character U+001E")
+    return joined

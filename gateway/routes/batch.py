@@ -19,6 +19,7 @@ from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as AsgiScope
 
 from actors.domain.domain import Domain
+from actors.domain.json_text import from_json, to_short_json
 from actors.errors import ActorsError, Unavailable
 from actors.runtime.client import CommandSender
 from actors.runtime.command_id import new_command_id
@@ -131,17 +132,17 @@ class Batch:
         if line is None:
             raise BadRequest(413, "too-large", f"a line holds at most {LONGEST_LINE} bytes")
         check_json(line)
-        parsed = BatchLine.model_validate_json(line)
+        parsed = from_json(BatchLine, line)
         decider = self._domain.decider(parsed.actor)
         model = decider.command_types.get(parsed.command) if decider else None
         if model is None:
             raise BadRequest(422, "invalid", f"there is no command {parsed.command!r} for {parsed.actor!r}")
-        command = model.model_validate_json(msgspec.json.encode(parsed.data))
+        command = from_json(model, msgspec.json.encode(parsed.data))
         return parsed, CommandEnvelope(
             category=parsed.actor,
             key=parsed.id,
             command=parsed.command,
-            data=command.model_dump_json(exclude_defaults=True),
+            data=to_short_json(command),
             command_id=parsed.command_id or new_command_id(),
             expected_version=parsed.expected_version,
             deadline=0,

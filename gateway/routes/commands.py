@@ -16,6 +16,7 @@ from litestar.params import FromPath
 from actors.domain.actor_id import check_key
 from actors.domain.decider import AnyDecider, Command
 from actors.domain.domain import Domain
+from actors.domain.json_text import from_json, to_short_json
 from actors.runtime.client import CommandSender
 from actors.runtime.reply import Reply, reply_to
 from actors.runtime.wire import CommandEnvelope
@@ -93,12 +94,12 @@ async def _envelope(
     if body != b"{}" and _JSON.fullmatch(request.headers.get("Content-Type", "")) is None:
         raise BadRequest(415, "unsupported-media-type", "send the command as application/json")
     check_json(body)
-    command = model.model_validate_json(body)
+    command = from_json(model, body)
     return CommandEnvelope(
         category=decider.category,
         key=key,
         command=name,
-        data=command.model_dump_json(exclude_defaults=True),
+        data=to_short_json(command),
         command_id=command_id_of(request, origin.by),
         expected_version=expected_version_of(request),
         deadline=origin.received_at + wait_of(request, DEFAULT_WAIT_S),

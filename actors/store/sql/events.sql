@@ -1,5 +1,6 @@
 -- name: append
 -- All events or none: unless every partition of the session is still at its epoch, nothing is selected to insert.
+-- Texts come joined, because the driver takes four times as long for an array of them.
 -- FOR SHARE makes a takeover wait for this statement, and this statement wait for a takeover and then see it.
 WITH owned AS MATERIALIZED (
     SELECT partitions.partition, partitions.epoch
@@ -10,8 +11,9 @@ WITH owned AS MATERIALIZED (
 INSERT INTO events (partition, position, version, epoch, command_id, ordinal, stream, type, command, data, metadata)
 SELECT new.partition, new.position, new.version, owned.epoch, new.command_id, new.ordinal, new.stream, new.type,
        new.command, new.data, new.metadata
-FROM unnest($3::integer[], $4::bigint[], $5::bigint[], $6::uuid[], $7::integer[], $8::text[], $9::text[],
-            $10::json[], $11::json[], $12::json[])
+FROM unnest($3::integer[], $4::bigint[], $5::bigint[], $6::uuid[], $7::integer[],
+            string_to_array($8, E'\x1e'), string_to_array($9, E'\x1e'), string_to_array($10, E'\x1e', '')::json[],
+            string_to_array($11, E'\x1e')::json[], string_to_array($12, E'\x1e')::json[])
      AS new (partition, position, version, command_id, ordinal, stream, type, command, data, metadata)
      JOIN owned ON owned.partition = new.partition
 WHERE (SELECT count(*) FROM owned) = cardinality($1::integer[]);
