@@ -74,8 +74,9 @@ class PostgresWriteSession(WriteSession):
         for event in events:
             heads[event.partition] += 1
             positions.append(heads[event.partition])
+        columns = _columns(events, positions)
         with self._fatal_unless_harmless():
-            written = await self._connection.execute(_SQL["append"], *self._owned, *_columns(events, positions))
+            written = await self._connection.execute(_SQL["append"], *self._owned, *columns)
         if written != f"INSERT 0 {len(events)}":
             self._connection.terminate()
             raise Deposed("another session has taken a partition over")
@@ -123,8 +124,8 @@ class PostgresWriteSession(WriteSession):
 
 def _columns(events: Sequence[NewEvent], positions: Sequence[int]) -> tuple[Sequence[object], ...]:
     partition, stream, version, type_, data, metadata, command_id, ordinal, command = zip(*events, strict=True)
-    texts = map(_joined, (stream, type_, [text or "" for text in command], data, metadata))
-    return partition, positions, version, command_id, ordinal, *texts
+    texts = (stream, type_, [text or "" for text in command], data, metadata)
+    return partition, positions, version, command_id, ordinal, *map(_joined, texts)
 
 
 def _joined(texts: Sequence[str]) -> str:

@@ -285,6 +285,15 @@ class EventStoreContract:
 
         assert await whole_log(store) == []
 
+    async def test_content_cannot_pass_for_that_of_two_events(self, store: EventStore) -> None:
+        session = await own_all(store)
+
+        with pytest.raises(Unstorable):
+            await session.append([new("account-bob", data="{}\x1e{}"), new()])
+
+        await session.append([new()])
+        assert await whole_log(store) == ["account-ada@1"]
+
     async def test_session_goes_on_after_a_refusal(self, store: EventStore) -> None:
         session = await own_all(store)
         await session.append([new()])
