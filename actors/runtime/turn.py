@@ -65,9 +65,9 @@ def _decide(activation: Activation[Any], envelope: CommandEnvelope, command: Com
         events = activation.decider.decide(command, activation.state)
     except Rejection as no:
         return Turn(Refused(no.code, str(no), no.absent))
+    state = activation.after(events)
     if not events:
         return Turn(_already_true(activation))
-    state = activation.after(events)
     new = _new_events(activation, envelope, command, events, silo)
     if any(_holds_nul(event.data) for event in new):
         return Turn(Failed(f"{envelope.command} of {activation.stream} holds a NUL character, which no view can store"))
