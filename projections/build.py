@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 from pydantic import BaseModel
 
+from actors.store.sql_files import load_queries
 from projections.errors import RowRefused
 from projections.projection import AnyProjection, Tally
 from projections.tables import RowTable
+
+_SQL = load_queries("projections", "projections.sql")
 
 
 class Build:
@@ -34,6 +38,17 @@ class Build:
     def tables(self) -> Sequence[tuple[str, RowTable]]:
         """The name that readers use → the table."""
         return [(self.projection.name, self.rows), *((tally.name, table) for tally, table in self.tallies)]
+
+    @cached_property
+    def move_on(self) -> str:
+        """Moves the checkpoint and writes what goes with it, all in one statement.
+
+        Its parameters are those of the query of this name, an array of changed rows, one of the keys of rows that are
+        gone, and for each tally an array of what is added.
+        """
+        tallies = [table.add(f"${place}") for place, (_, table) in enumerate(self.tallies, start=9)]
+        parts = enumerate([self.rows.upsert("$7"), self.rows.delete("$8"), *tallies])
+        return _SQL["move_on"].replace("/* rows */", "".join(f", rows_{place} AS ({part})" for place, part in parts))
 
     def tally_changes(
         self, tally: Tally, table: RowTable, changes: Iterable[tuple[BaseModel | None, BaseModel | None]]

@@ -116,11 +116,17 @@ def _words(name: str, email: str) -> str:
 
 # Projection
 
+
+@cache
+def _one(status: Status) -> CustomersByStatus:
+    return CustomersByStatus(status=status, customers=1)
+
+
 CUSTOMERS_BY_STATUS = Tally(
     name="customers_by_status",
     row=CustomersByStatus,
     key=("status",),
-    contribution=lambda row: CustomersByStatus(status=row.status, customers=1),
+    contribution=lambda row: _one(row.status),
 )
 
 CUSTOMERS = Projection(

@@ -23,12 +23,14 @@ from projections.versions import Versions
 log = logging.getLogger(__name__)
 
 BATCH = 256  # events of each partition
-# A busy view takes together what comes within this time, because each round costs as much as many events; one that had
+# A view takes together what comes within this time, because each round costs as much as many events; one that had
 # nothing to do takes the first event at once.
 ROUND_S = 0.03
-# The same while only events come that are none of the view's. Whoever wrote one of these and asks this view with the
-# token would have to wait, and calls.
-ROUND_OF_OTHERS_S = 0.1
+# The same while more events of the view come than so many in a second, and while none of those that come is the view's.
+# Whoever asks it with a token would have to wait, and calls.
+BUSY_ROUND_S = 0.1
+BUSY_FROM_PER_S = 2_000
+ROUND_OF_OTHERS_S = 0.25
 FURTHER_THAN_ANY_LOG = 2**62
 
 
@@ -83,8 +85,9 @@ class Follower:
         await writer.refuse_other_log()
         stood = True
         await self._report(events, views, writer)
+        began = time.monotonic()
         while not views.orders.is_set():
-            began = time.monotonic()
+            before_s, began = began, time.monotonic()
             views.calls.clear()
             stretch = await writer.read(writer.positions, BATCH)
             if stretch.ends:
@@ -93,7 +96,7 @@ class Follower:
                 await writer.put(stretch)
                 await self._spans.tell(events, before, writer.positions)
                 stood = stood and await views.stands(build, writer.positions)
-                await _rest(views, stretch, time.monotonic() - began)
+                await _rest(views, stretch, began - before_s, time.monotonic() - began)
             else:
                 await self._wait(views, events.info.partitions, writer.positions)
             if self.reporter.is_due:
@@ -120,12 +123,20 @@ class Follower:
         await self.reporter.tell_until_orders(views, events, version, checkpoint, reason)
 
 
-async def _rest(views: ReadStore, stretch: Stretch, took_s: float) -> None:
+async def _rest(views: ReadStore, stretch: Stretch, came_within_s: float, took_s: float) -> None:
     """After a round that did this much and took so long, until the next one is worth it."""
     if max(stretch.lengths.values()) >= BATCH:
         return
     await asyncio.sleep(max(0.0, ROUND_S - took_s))
-    if not stretch.events:
+    longer_s = _round_s(len(stretch.events), came_within_s) - max(ROUND_S, took_s)
+    if longer_s > 0:
         with suppress(TimeoutError):
-            async with asyncio.timeout(ROUND_OF_OTHERS_S - max(ROUND_S, took_s)):
+            async with asyncio.timeout(longer_s):
                 await views.calls.wait()
+
+
+def _round_s(events: int, came_within_s: float) -> float:
+    """From one round to the next, when so many events of the view came within so long."""
+    if not events:
+        return ROUND_OF_OTHERS_S
+    return BUSY_ROUND_S if events > BUSY_FROM_PER_S * came_within_s else ROUND_S

@@ -20,7 +20,7 @@ from projections.build import Build
 from projections.errors import NotParked, NotPossible, RowRefused
 from projections.folding import Aside, Folding, Portion, Step
 from projections.projection import AnyProjection
-from projections.read_store import ReadStore, refused, unavailable
+from projections.read_store import ReadStore, unavailable
 
 _SQL = load_queries("projections", "parked.sql", "versions.sql", "projections.sql")
 
@@ -183,8 +183,9 @@ class Parking:
         folded = self._folding.fold(Portion([step], {step.event.partition: step.event.position}), before, Aside())
         if folded.poison is not None:
             raise RowRefused(folded.poison.reason)
-        with refused():
-            await self._views.write_rows(build, folded.changes)
+        checkpoint, _ = await self._views.place(build)
+        await self._views.commit(build, checkpoint, {}, folded)
+        await self._connection.execute(_SQL["wait_for_disk"])
 
 
 def _parked(row: Any) -> ParkedEvent:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Self
 
 import asyncpg
@@ -21,11 +21,16 @@ from projections.errors import LostRace, PoisonEvent, RowRefused, ViewsUnavailab
 from projections.folding import Aside, Folded, Step
 
 CONNECT_TIMEOUT_S = 5.0
-_SESSION_SETTINGS = {"application_name": "rayleans projection", "lock_timeout": "10s"}
+_SESSION_SETTINGS = {
+    "application_name": "rayleans projection",
+    "lock_timeout": "10s",
+    # Few statements, again and again: planning one anew for its arrays costs more than running it.
+    "plan_cache_mode": "force_generic_plan",
+}
 STATEMENT_TIMEOUT_S = 60.0
 ORDERS_CHANNEL = "rayleans_projections"
 CALLS_CHANNEL = "rayleans_readers"
-# From so many rows on, one COPY is less work than one INSERT, although it is a round trip more.
+# From so many new rows on, COPY is less work, although it makes a transaction of several round trips.
 ROWS_TO_COPY = 200
 
 _SQL = load_queries("projections", "projections.sql", "parked.sql")
@@ -139,7 +144,7 @@ class ReadStore:
         return {record[build.projection.key]: build.rows.read(record) for record in records}
 
     async def commit(self, build: Build, before: Marks, after: Marks, folded: Folded) -> None:
-        """Write changed rows, tallies, what is parked, and the checkpoint in one transaction.
+        """Write changed rows, tallies, what is parked, and the checkpoint in one transaction, or one of the caller.
 
         Args:
             before: the checkpoint that was folded from: of all partitions whose events may change these rows.
@@ -151,15 +156,13 @@ class ReadStore:
             ViewsUnavailable: it may or may not have been written; the checkpoint tells.
         """
         with unavailable("cannot write the view"), refused():
-            if not folded.changes and not folded.behind:
-                # Most rounds of most views: one statement, which is a transaction of its own.
-                await self._move_checkpoint(build, before, after)
-                return
-            async with self.connection.transaction():
+            to_copy, to_put = _rows_of(folded.changes)
+            # Nearly always there is one statement, which is a transaction of its own.
+            async with self.connection.transaction() if to_copy or folded.behind else nullcontext():
                 # First, because it makes a second copy of the projection wait here, and then lose.
-                await self._move_checkpoint(build, before, after)
+                await self._move_on(build, before, after, to_put, folded.changes)
                 await self._park_behind(build, folded.behind)
-                await self.write_rows(build, folded.changes)
+                await self._copy(build, to_copy)
 
     async def stop(self, build: Build, poison: PoisonEvent) -> bool:
         """Keep at which event the projection stands. Returns whether it was decided before that it goes past it."""
@@ -192,42 +195,29 @@ class ReadStore:
         with unavailable("cannot dismiss runners"):
             await self.connection.execute(_SQL["dismiss"], name, building, shares)
 
-    async def write_rows(self, build: Build, changes: Mapping[str, Change]) -> None:
-        """Write changed rows and tallies, within a transaction of the caller."""
-        new = [after for before, after in changes.values() if before is None and after is not None]
-        changed = [after for before, after in changes.values() if before is not None and after is not None]
-        gone = [key for key, (before, after) in changes.items() if before is not None and after is None]
-        if len(new) >= ROWS_TO_COPY:
-            await self._copy(build, new)
-        else:
-            changed += new
-        if changed:
-            await self.connection.execute(build.rows.upsert, *build.rows.columns_of(changed))
-        if gone:
-            await self.connection.execute(build.rows.delete, gone)
-        for tally, table in build.tallies:
-            added = build.tally_changes(tally, table, changes.values())
-            if added:
-                await self.connection.execute(table.add, *table.columns_of(added))
-
-    async def _copy(self, build: Build, rows: Sequence[BaseModel]) -> None:
-        records = zip(*build.rows.columns_of(rows), strict=True)
-        await self.connection.copy_records_to_table(build.rows.name, records=records)
-
-    async def _move_checkpoint(self, build: Build, before: Marks, after: Marks) -> None:
+    async def _move_on(
+        self, build: Build, before: Marks, after: Marks, rows: Sequence[BaseModel], changes: Mapping[str, Change]
+    ) -> None:
         partitions = sorted(before)
         now = {**before, **after}
         moved = await self.connection.fetchrow(
-            _SQL["move_checkpoint"],
+            build.move_on,
             build.projection.name,
             build.version,
             partitions,
             [before[each].position for each in partitions],
             [now[each].position for each in partitions],
             [now[each].epoch for each in partitions],
+            build.rows.records_of(rows),
+            [key for key, (_, row) in changes.items() if row is None],
+            *(table.records_of(build.tally_changes(tally, table, changes.values())) for tally, table in build.tallies),
         )
         if moved is None:
             raise LostRace(build.projection.name)
+
+    async def _copy(self, build: Build, rows: Sequence[BaseModel]) -> None:
+        if rows:
+            await self.connection.copy_records_to_table(build.rows.name, records=build.rows.records_of(rows))
 
     async def _park_behind(self, build: Build, behind: Sequence[Step]) -> None:
         if not behind:
@@ -254,6 +244,13 @@ class ReadStore:
         done = await self.connection.execute(_SQL["park_behind"], name, version, *map(list, columns))
         if done != f"INSERT 0 {len(behind)}":
             raise LostRace(name)
+
+
+def _rows_of(changes: Mapping[str, Change]) -> tuple[Sequence[BaseModel], Sequence[BaseModel]]:
+    """Rows to copy into the table, and rows to put there, whether in the place of others or not."""
+    new = [after for before, after in changes.values() if before is None and after is not None]
+    changed = [after for before, after in changes.values() if before is not None and after is not None]
+    return (new, changed) if len(new) >= ROWS_TO_COPY else ((), changed + new)
 
 
 def _storable(key: str | None) -> str | None:

@@ -28,10 +28,12 @@ from sqlalchemy import (
     bindparam,
     cast,
     delete,
+    exists,
     func,
     literal_column,
     or_,
     select,
+    table,
     text,
 )
 from sqlalchemy import Index as SqlIndex
@@ -45,6 +47,10 @@ from sqlalchemy.types import TypeEngine
 from projections.projection import Index
 
 _DIALECT = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]
+
+# Rows are written by parts of one statement, `move_on` in projections.sql, and only when its part `moved` has moved the
+# checkpoint.
+_HAS_MOVED = exists().select_from(table("moved"))
 
 _SQL_TYPES: Mapping[type, TypeEngine[Any]] = {
     str: Text(),
@@ -196,37 +202,43 @@ class RowTable:
     @cached_property
     def load(self) -> str:
         """Rows by key; one parameter, an array of keys."""
-        return compiled(select(self.table).where(self._is_one_of_keys()))
+        return compiled(select(self.table).where(self._is_one_of(bindparam("keys", type_=ARRAY(Text)))))
 
     @cached_property
     def all(self) -> str:
         """All rows."""
         return compiled(select(self.table))
 
-    @cached_property
-    def delete(self) -> str:
-        """Drops rows by key; one parameter, an array of keys."""
-        return compiled(delete(self.table).where(self._is_one_of_keys()))
+    def delete(self, keys: str) -> str:
+        """The part of `move_on` that drops rows.
 
-    @cached_property
-    def upsert(self) -> str:
-        """Puts whole rows in the place of those with the same key; parameters as `columns_of` gives them."""
-        return self._insert(lambda column, new: new)
+        Args:
+            keys: placeholder of an array of keys.
+        """
+        return compiled(delete(self.table).where(self._is_one_of(literal_column(keys)), _HAS_MOVED))
 
-    @cached_property
-    def add(self) -> str:
-        """Adds the numbers of rows to those with the same key; parameters as `columns_of` gives them."""
-        return self._insert(lambda column, new: column + new)
+    def upsert(self, rows: str) -> str:
+        """The part of `move_on` that puts whole rows in the place of those with the same key.
 
-    def columns_of(self, rows: Sequence[BaseModel]) -> list[list[Any]]:
-        """One list for each column, in the order of the statements' parameters."""
+        Args:
+            rows: placeholder of an array of what `records_of` gives.
+        """
+        return self._insert(rows, lambda column, new: new)
+
+    def add(self, rows: str) -> str:
+        """The part of `move_on` that adds the numbers of rows to those with the same key; the rest as `upsert`."""
+        return self._insert(rows, lambda column, new: column + new)
+
+    def records_of(self, rows: Sequence[BaseModel]) -> list[tuple[Any, ...]]:
+        """What is stored of each row, in the order of the columns."""
         values = [row.__dict__ for row in rows]
-        return [
+        columns = [
             [each[field.name] for each in values]
             if field.write is _same
             else [None if (value := each[field.name]) is None else field.write(value) for each in values]
             for field in self._fields
         ]
+        return list(zip(*columns, strict=True))
 
     def read(self, record: asyncpg.Record) -> Any:
         """A row model from a record that has at least its columns. What was written by a fold is not checked again."""
@@ -260,15 +272,15 @@ class RowTable:
     def _is_sum(self, field: Field) -> bool:
         return self._sums and field.name not in self._key
 
-    def _is_one_of_keys(self) -> Any:
-        column = self.table.c[self._key[0]]
-        return column == any_(bindparam("keys", type_=ARRAY(Text)))
+    def _is_one_of(self, keys: Any) -> Any:
+        return self.table.c[self._key[0]] == any_(keys)
 
-    def _insert(self, merge: Callable[[Any, Any], Any]) -> str:
+    def _insert(self, rows: str, merge: Callable[[Any, Any], Any]) -> str:
         names = [field.name for field in self._fields]
-        arrays = [bindparam(field.name, type_=ARRAY(field.sql_type)) for field in self._fields]
-        new = func.unnest(*arrays).table_valued(*names).render_derived(name="new_rows")
-        statement = insert(self.table).from_select(names, select(*new.c))
+        # One array of whole rows: the driver and the server need half of what an array for each column costs them.
+        array: Any = literal_column(f"{rows}::{self.name}[]")
+        new = func.unnest(array).table_valued(*names).render_derived(name="new_rows")
+        statement = insert(self.table).from_select(names, select(*new.c).where(_HAS_MOVED))
         merged = {name: merge(self.table.c[name], statement.excluded[name]) for name in names if name not in self._key}
         return compiled(
             statement.on_conflict_do_update(index_elements=[self.table.c[name] for name in self._key], set_=merged)

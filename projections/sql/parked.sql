@@ -66,6 +66,10 @@ WHERE name = $1 AND version = $2 AND partition = $3 AND position = $4 - 1;
 -- name: folded
 DELETE FROM parked WHERE id = ANY($1::bigint[]);
 
+-- name: wait_for_disk
+-- What somebody has decided does so, although it was written in the way of a batch.
+SET LOCAL synchronous_commit TO DEFAULT;
+
 -- name: not_folded
 -- Events up to the checkpoint that are not in a version.
 SELECT partition, position FROM parked WHERE name = $1 AND version = $2 AND state <> 'stopped';

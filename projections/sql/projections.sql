@@ -4,25 +4,24 @@ SELECT partition, position, epoch FROM checkpoints WHERE name = $1 AND version =
 -- name: served_checkpoint
 SELECT partition, position FROM checkpoints JOIN projections USING (name, version) WHERE name = $1 AND served;
 
--- name: move_checkpoint
--- Compare and set, all of it or nothing, and readers are told; no row when another copy of the projection was faster, in
--- whatever partition. The transaction does not wait for the disk: a crash of the server may take back the last moments of
--- a view, rows and checkpoint together, so that they are folded again from the log, which is durable. Whoever has seen
--- them has a token, and waits.
+-- name: move_on
+-- Compare and set of the checkpoint, all of it or nothing, and readers are told; no row when another copy of the projection
+-- was faster, in whatever partition. The rows that go with it are written by further parts of this statement (`Build`).
+-- Its transaction does not wait for the disk: a crash of the server may take back the last moments of a view, rows and
+-- checkpoint together, so that they are folded again from the log, which is durable. Whoever has seen them has a token,
+-- and waits.
 WITH held AS MATERIALIZED (
-    SELECT checkpoints.partition, asked.after, asked.epoch
-    FROM checkpoints
-    JOIN unnest($3::integer[], $4::bigint[], $5::bigint[], $6::bigint[]) AS asked (partition, before, after, epoch)
-      ON checkpoints.partition = asked.partition AND checkpoints.position = asked.before
-    WHERE name = $1 AND version = $2
-    FOR NO KEY UPDATE OF checkpoints
+    SELECT partition FROM checkpoints
+    WHERE name = $1 AND version = $2 AND partition = ANY($3::integer[])
+      AND position = ($4::bigint[])[array_position($3, partition)]
+    FOR NO KEY UPDATE
 ), moved AS (
-    UPDATE checkpoints SET position = held.after, epoch = held.epoch
-    FROM held
-    WHERE name = $1 AND version = $2 AND checkpoints.partition = held.partition
-      AND (SELECT count(*) FROM held) = cardinality($3::integer[])
-    RETURNING checkpoints.partition
-)
+    UPDATE checkpoints
+    SET position = ($5::bigint[])[array_position($3, partition)], epoch = ($6::bigint[])[array_position($3, partition)]
+    WHERE name = $1 AND version = $2 AND partition = ANY($3)
+      AND (SELECT count(*) FROM held) = cardinality($3)
+    RETURNING partition
+)/* rows */
 SELECT pg_notify('rayleans_views', $1), set_config('synchronous_commit', 'off', true) FROM moved LIMIT 1;
 
 -- name: call
