@@ -47,7 +47,8 @@ class Build:
         gone, and for each tally an array of what is added.
         """
         tallies = [table.add(f"${place}") for place, (_, table) in enumerate(self.tallies, start=9)]
-        parts = enumerate([self.rows.upsert("$7"), self.rows.delete("$8"), *tallies])
+        # PostgreSQL does the last part first, so that whoever shares the view waits for a tally as short as can be.
+        parts = enumerate([*tallies, self.rows.delete("$8"), self.rows.upsert("$7")])
         return _SQL["move_on"].replace("/* rows */", "".join(f", rows_{place} AS ({part})" for place, part in parts))
 
     def tally_changes(

@@ -30,8 +30,6 @@ _SESSION_SETTINGS = {
 STATEMENT_TIMEOUT_S = 60.0
 ORDERS_CHANNEL = "rayleans_projections"
 CALLS_CHANNEL = "rayleans_readers"
-# From so many new rows on, COPY is less work, although it makes a transaction of several round trips.
-ROWS_TO_COPY = 200
 
 _SQL = load_queries("projections", "projections.sql", "parked.sql")
 
@@ -144,7 +142,7 @@ class ReadStore:
         return {record[build.projection.key]: build.rows.read(record) for record in records}
 
     async def commit(self, build: Build, before: Marks, after: Marks, folded: Folded) -> None:
-        """Write changed rows, tallies, what is parked, and the checkpoint in one transaction, or one of the caller.
+        """Write changed rows, tallies, what is parked, and the checkpoint in one transaction, or within the caller's.
 
         Args:
             before: the checkpoint that was folded from: of all partitions whose events may change these rows.
@@ -156,13 +154,11 @@ class ReadStore:
             ViewsUnavailable: it may or may not have been written; the checkpoint tells.
         """
         with unavailable("cannot write the view"), refused():
-            to_copy, to_put = _rows_of(folded.changes)
-            # Nearly always there is one statement, which is a transaction of its own.
-            async with self.connection.transaction() if to_copy or folded.behind else nullcontext():
+            # Nearly always it is one statement, which is a transaction of its own.
+            async with self.connection.transaction() if folded.behind else nullcontext():
                 # First, because it makes a second copy of the projection wait here, and then lose.
-                await self._move_on(build, before, after, to_put, folded.changes)
+                await self._move_on(build, before, after, folded.changes)
                 await self._park_behind(build, folded.behind)
-                await self._copy(build, to_copy)
 
     async def stop(self, build: Build, poison: PoisonEvent) -> bool:
         """Keep at which event the projection stands. Returns whether it was decided before that it goes past it."""
@@ -195,9 +191,7 @@ class ReadStore:
         with unavailable("cannot dismiss runners"):
             await self.connection.execute(_SQL["dismiss"], name, building, shares)
 
-    async def _move_on(
-        self, build: Build, before: Marks, after: Marks, rows: Sequence[BaseModel], changes: Mapping[str, Change]
-    ) -> None:
+    async def _move_on(self, build: Build, before: Marks, after: Marks, changes: Mapping[str, Change]) -> None:
         partitions = sorted(before)
         now = {**before, **after}
         moved = await self.connection.fetchrow(
@@ -208,16 +202,12 @@ class ReadStore:
             [before[each].position for each in partitions],
             [now[each].position for each in partitions],
             [now[each].epoch for each in partitions],
-            build.rows.records_of(rows),
+            build.rows.records_of([row for _, row in changes.values() if row is not None]),
             [key for key, (_, row) in changes.items() if row is None],
             *(table.records_of(build.tally_changes(tally, table, changes.values())) for tally, table in build.tallies),
         )
         if moved is None:
             raise LostRace(build.projection.name)
-
-    async def _copy(self, build: Build, rows: Sequence[BaseModel]) -> None:
-        if rows:
-            await self.connection.copy_records_to_table(build.rows.name, records=build.rows.records_of(rows))
 
     async def _park_behind(self, build: Build, behind: Sequence[Step]) -> None:
         if not behind:
@@ -244,13 +234,6 @@ class ReadStore:
         done = await self.connection.execute(_SQL["park_behind"], name, version, *map(list, columns))
         if done != f"INSERT 0 {len(behind)}":
             raise LostRace(name)
-
-
-def _rows_of(changes: Mapping[str, Change]) -> tuple[Sequence[BaseModel], Sequence[BaseModel]]:
-    """Rows to copy into the table, and rows to put there, whether in the place of others or not."""
-    new = [after for before, after in changes.values() if before is None and after is not None]
-    changed = [after for before, after in changes.values() if before is not None and after is not None]
-    return (new, changed) if len(new) >= ROWS_TO_COPY else ((), changed + new)
 
 
 def _storable(key: str | None) -> str | None:
