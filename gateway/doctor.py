@@ -68,7 +68,7 @@ async def examine(settings: Settings, url: str) -> Sequence[Check]:
 
 
 def _programs() -> Iterator[Check]:
-    yield _check("Python", sys.version_info >= (3, 11), sys.version.split()[0], "Python 3.11 or later is needed")
+    yield _check("Python", (3, 11) <= sys.version_info < (3, 15), sys.version.split()[0], "Python 3.11 to 3.14 is needed")
     for requirement in map(Requirement, requires("rayleans") or []):
         if requirement.name not in ("ray", "asyncpg", "litestar", "granian", "pydantic"):
             continue
