@@ -6,13 +6,13 @@ It changes nothing, and works whether the service runs or not.
 from __future__ import annotations
 
 import os
+import platform
 import resource
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ import asyncpg
 import httpx
 import psutil
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from actors.ray_settings import RAY_SETTINGS
 from actors.store.driver import DRIVER_ERRORS, told
@@ -68,7 +69,9 @@ async def examine(settings: Settings, url: str) -> Sequence[Check]:
 
 
 def _programs() -> Iterator[Check]:
-    yield _check("Python", (3, 11) <= sys.version_info < (3, 15), sys.version.split()[0], "Python 3.11 to 3.14 is needed")
+    python, fitting = platform.python_version(), metadata("rayleans")["Requires-Python"]
+    fits = SpecifierSet(fitting).contains(python, prereleases=True)
+    yield _check("Python", fits, python, f"this release needs Python {fitting}; uv finds or brings one")
     for requirement in map(Requirement, requires("rayleans") or []):
         if requirement.name not in ("ray", "asyncpg", "litestar", "granian", "pydantic"):
             continue
