@@ -161,12 +161,18 @@ async def test_f23_read_database_away_and_back(log: Log, tmp_path: Path) -> None
 
 
 async def test_f23_server_of_the_views_crashes_and_takes_the_last_moments_back(log: Log, tmp_path: Path) -> None:
-    """Their transactions do not wait for the disk, so rows and checkpoint have to go back together."""
+    """Batches do not wait for the disk, so rows and checkpoint have to go back together; what was decided stays."""
     server = EmbeddedPostgres(tmp_path)
     await asyncio.to_thread(server.start)
     await keep_wal_in_memory(server)
     async with Running(log, server.url("views"))() as view, writing(log, server.url("views")) as more:
         await view.becomes("running")
+        await log.write(("a0", "Deposited", '{"amount": "a lot"}'))
+        stopped = (await view.becomes("failed")).stopped_at
+        assert stopped is not None
+        await view.decide(stopped.parked_id, "park")
+        await view.until(lambda status: status.parked > 1)
+        await view.decide(stopped.parked_id, "skip")
         await more(300)
         before = (await view.status()).checkpoint
         for process in processes_of(server._cluster):
@@ -177,6 +183,7 @@ async def test_f23_server_of_the_views_crashes_and_takes_the_last_moments_back(l
     after = (await view.status()).checkpoint
 
     assert sum(after.values()) < sum(before.values())
+    assert [event.state for event in await view.parked()] == ["skipped"]
     assert (await audited(log, server.url("views"))).difference is None
     async with Running(log, server.url("views"))():
         await caught_up(log, server.url("views"))
