@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
 from itertools import count
+from statistics import median
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import psutil
 import pytest
 
 from gateway.bench.http_load import closed_requests, open_requests
-from gateway.bench.report import Latencies
-from tests.acceptance import serving
+from tests.acceptance import serving, slow_sockets
 from tests.acceptance.serving import Served
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
@@ -25,9 +30,11 @@ FOLLOWERS = 1_000
 OVERLOAD = 5
 CALLERS = 128
 FLOOD_CONNECTIONS = 2_000
+LEAST_IN_FLOOD = 0.7
 QUERIES_PER_S = 200
-# What the noise of a machine that does other things may add to a p99 that is a few milliseconds.
-NOISE_MS = 10.0
+# Of one window nobody knows what else the machine did; so there are several, with and without the crowd by turns.
+WINDOWS = 3
+WINDOW_S = 5.0
 MORE_MEMORY = 48 * 1024 * 1024
 
 Record = Callable[[str, object], None]
@@ -46,74 +53,83 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         assert service.stop() == 0
 
 
-async def test_l1_slow_sockets_are_closed_and_disturb_nobody(crowded: Served, record_property: Record) -> None:
-    alone = await queries(crowded)
-    beginnings = [b"GET /healthz HTTP/1.1\r\nX: ", head(crowded, "POST", "/v1/orders/x/place", 1_000)]
-    slow = [asyncio.create_task(trickle(crowded, beginnings[each % 2])) for each in range(SLOW_SOCKETS)]
-    beside = await queries(crowded)
-    lasted = max(await asyncio.gather(*slow))
-    again = await queries(crowded)
+@pytest.fixture
+def elsewhere(crowded: Served) -> Iterator[Executor]:
+    """A process that runs already."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        executor.submit(slow_sockets.hold, crowded.url, []).result()
+        yield executor
 
-    tell_p99(record_property, "slow sockets", alone, beside, again)
-    tell(record_property, "slow sockets lasted, s", round(lasted, 1))
-    assert lasted < CLOSED_WITHIN_S
-    assert beside.p99_ms < 2 * max(alone.p99_ms, again.p99_ms) + NOISE_MS
+
+async def test_l1_slow_sockets_are_closed_and_disturb_nobody(
+    crowded: Served, elsewhere: Executor, record_property: Record
+) -> None:
+    beginnings = [b"GET /healthz HTTP/1.1\r\nX: ", head(crowded, "POST", "/v1/orders/x/place", 1_000)]
+    hold = partial(slow_sockets.hold, crowded.url, beginnings * (SLOW_SOCKETS // 2))
+    alone, beside, lasted = [], [], []
+    for _ in range(WINDOWS):
+        alone.append(await p99_ms_of_queries(crowded))
+        slow = asyncio.get_running_loop().run_in_executor(elsewhere, hold)
+        beside.append(await p99_ms_of_queries(crowded))
+        lasted.append(await slow)
+
+    tell(record_property, "p99 of queries without and with slow sockets, ms", (alone, beside))
+    tell(record_property, "slow sockets lasted, s", lasted)
+    assert max(lasted) < CLOSED_WITHIN_S
+    assert median(beside) < 2 * median(alone)
 
 
 async def test_f35_thousand_who_follow_a_quiet_log_disturb_nobody(crowded: Served, record_property: Record) -> None:
-    alone = await queries(crowded)
-    followers = await asyncio.gather(*(follow(crowded) for _ in range(FOLLOWERS)))
-    before = memory(crowded)
-    beside = await queries(crowded)
-    beats = await asyncio.gather(*(reader.readuntil(b":\n") for reader, _ in followers))
-    after = memory(crowded)
-    for _, writer in followers:
-        writer.close()
-    again = await queries(crowded)
+    alone, beside, held = [], [], []
+    for _ in range(WINDOWS):
+        alone.append(await p99_ms_of_queries(crowded))
+        async with followers(crowded) as readers:
+            held.append(memory(crowded))
+            beside.append(await p99_ms_of_queries(crowded))
+            beats = await asyncio.gather(*(reader.readuntil(b":\n") for reader in readers))
+            held.append(memory(crowded))
+        assert len(beats) == FOLLOWERS
 
-    tell_p99(record_property, "followers", alone, beside, again)
-    tell(record_property, "memory of the gateway before, after, MB", (before >> 20, after >> 20))
-    assert len(beats) == FOLLOWERS
-    assert beside.p99_ms < 2 * max(alone.p99_ms, again.p99_ms) + NOISE_MS
-    assert after - before < MORE_MEMORY
+    tell(record_property, "p99 of queries without and with followers, ms", (alone, beside))
+    tell(record_property, "memory of the gateway, MB", [each >> 20 for each in held])
+    assert median(beside) < 2 * median(alone)
+    assert max(held) - held[0] < MORE_MEMORY
 
 
 async def test_f33_five_times_as_many_callers_get_as_much_done(crowded: Served, record_property: Record) -> None:
-    peak, _ = await closed_requests(crowded.url, renames(crowded), CALLERS, 8.0)
-    many, tally = await closed_requests(crowded.url, renames(crowded), OVERLOAD * CALLERS, 8.0)
+    few, many = [], []
+    for _ in range(WINDOWS):
+        few.append((await commands(crowded, CALLERS)).per_s)
+        many.append((await commands(crowded, OVERLOAD * CALLERS)).per_s)
 
-    tell(record_property, "commands each second of callers, and of 5 times as many", (peak.per_s, many.per_s))
-    assert tally.others.keys() <= {503}
-    assert many.per_s >= 0.8 * peak.per_s
+    tell(record_property, "commands each second of callers, and of 5 times as many", (few, many))
+    assert median(many) >= 0.8 * median(few)
 
 
 async def test_f33_flood_is_refused_early_and_forgotten_at_once(crowded: Served, record_property: Record) -> None:
-    """Here the flood comes from the same two cores, and takes of them what it needs; so what is done meanwhile is only
-    told."""
-    peak, _ = await closed_requests(crowded.url, renames(crowded), CALLERS, 8.0)
-    await open_requests(crowded.url, renames(crowded), FLOOD_CONNECTIONS, 4.0, OVERLOAD * peak.per_s)
-    before = memory(crowded)
-    flood, tally = await open_requests(crowded.url, renames(crowded), FLOOD_CONNECTIONS, 12.0, OVERLOAD * peak.per_s)
-    after = memory(crowded)
-    calm, _ = await closed_requests(crowded.url, renames(crowded), CALLERS, 8.0)
+    """The flood comes from the same processors; so what counts is what is done with those that its sender leaves.
 
-    rates = [round(each.per_s) for each in (peak, flood, calm)]
-    tell(record_property, "commands each second before the flood, in it, after it", rates)
-    tell(record_property, "answers in the flood that were not 200", tally.others)
-    tell(record_property, "memory of the gateway in the flood, MB", (before >> 20, after >> 20))
-    assert tally.others.keys() <= {503}
-    assert calm.per_s >= 0.8 * peak.per_s
-    assert after - before < MORE_MEMORY
+    To refuse four of five takes of them as well: on two processors four fifths remain, a little less when other
+    programs run.
+    """
+    peak = await commands(crowded, CALLERS)
+    await flood(crowded, OVERLOAD * peak.per_s)
+    calm, floods, held = [await commands(crowded, CALLERS)], [], [memory(crowded)]
+    for _ in range(WINDOWS):
+        floods.append(await flood(crowded, OVERLOAD * peak.per_s))
+        held.append(memory(crowded))
+        calm.append(await commands(crowded, CALLERS))
+
+    tell(record_property, "commands each second, and processors of their sender, without flood", calm)
+    tell(record_property, "commands each second, and processors of their sender, in floods", floods)
+    tell(record_property, "memory of the gateway, MB", [each >> 20 for each in held])
+    assert median(each.by_processor for each in floods) >= LEAST_IN_FLOOD * median(each.by_processor for each in calm)
+    assert max(held) - held[0] < MORE_MEMORY
 
 
 def tell(record: Record, name: str, figure: object) -> None:
     record(name, figure)
     print(f"{name}: {figure}")  # noqa: T201 - figures for the report
-
-
-def tell_p99(record: Record, beside_whom: str, alone: Latencies, beside: Latencies, again: Latencies) -> None:
-    figures = (alone.p99_ms, beside.p99_ms, again.p99_ms)
-    tell(record, f"p99 of queries before, beside and after the {beside_whom}, ms", figures)
 
 
 def head(served: Served, method: str, path: str, length: int) -> bytes:
@@ -128,12 +144,40 @@ def renames(served: Served) -> Iterator[bytes]:
         yield head(served, "POST", f"/v1/customers/c{number % CALLERS}/rename", len(body)) + body
 
 
-async def queries(served: Served) -> Latencies:
+async def p99_ms_of_queries(served: Served) -> float:
     """How long normal queries take, which come by the clock."""
     request = head(served, "GET", "/v1/customers/c0", 0)
-    done, _ = await open_requests(served.url, iter(lambda: request, b""), 16, 8.0, QUERIES_PER_S)
+    done, _ = await open_requests(served.url, iter(lambda: request, b""), 16, WINDOW_S, QUERIES_PER_S)
     assert done.latencies is not None
-    return done.latencies
+    return done.latencies.p99_ms
+
+
+class Goodput(NamedTuple):
+    """Commands that were done each second, while their sender took so many processors for itself."""
+
+    per_s: float
+    sender: float
+
+    @property
+    def by_processor(self) -> float:
+        """Each second and processor that was left to the service."""
+        return self.per_s / (len(psutil.Process().cpu_affinity()) - self.sender)
+
+
+async def commands(served: Served, callers: int) -> Goodput:
+    """So many callers, each with one command under way: nobody is refused, also not right after a flood."""
+    began_s = time.process_time()
+    done, tally = await closed_requests(served.url, renames(served), callers, WINDOW_S)
+    assert not tally.others
+    return Goodput(done.per_s, (time.process_time() - began_s) / done.elapsed_s)
+
+
+async def flood(served: Served, per_s: float) -> Goodput:
+    """So many commands each second, whatever comes back."""
+    began_s = time.process_time()
+    done, tally = await open_requests(served.url, renames(served), FLOOD_CONNECTIONS, WINDOW_S, per_s)
+    assert tally.others.keys() == {503}
+    return Goodput(done.per_s, (time.process_time() - began_s) / done.elapsed_s)
 
 
 def memory(served: Served) -> int:
@@ -142,31 +186,18 @@ def memory(served: Served) -> int:
     return int(gateway.memory_info().rss)
 
 
-async def connect(served: Served) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    parts = urlsplit(served.url)
-    return await asyncio.open_connection(parts.hostname, parts.port)
+@asynccontextmanager
+async def followers(served: Served) -> AsyncIterator[Sequence[asyncio.StreamReader]]:
+    """Many who follow the log from now on; the heads of their answers are read."""
+    opened = await asyncio.gather(*(follow(served) for _ in range(FOLLOWERS)))
+    yield [reader for reader, _ in opened]
+    for _, writer in opened:
+        writer.close()
 
 
 async def follow(served: Served) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Follow the log from now on; the head of the answer is read."""
-    reader, writer = await connect(served)
+    parts = urlsplit(served.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     writer.write(head(served, "GET", "/v1/events", 0))
     assert b" 200 OK" in await reader.readuntil(b"\r\n\r\n")
     return reader, writer
-
-
-async def trickle(served: Served, beginning: bytes) -> float:
-    """Send a byte a second after a beginning; how long the service bore it, in seconds."""
-    reader, writer = await connect(served)
-    began = time.monotonic()
-    writer.write(beginning)
-    closed = asyncio.create_task(reader.read())
-    while not closed.done():
-        with suppress(ConnectionError):
-            writer.write(b"x")
-            await writer.drain()
-        await asyncio.wait([closed], timeout=1.0)
-    with suppress(ConnectionError):
-        closed.result()
-    writer.close()
-    return time.monotonic() - began
