@@ -139,4 +139,5 @@ def _round_s(events: int, came_within_s: float) -> float:
     """From one round to the next, when so many events of the view came within so long."""
     if not events:
         return ROUND_OF_OTHERS_S
-    return BUSY_ROUND_S if events > BUSY_FROM_PER_S * came_within_s else ROUND_S
+    # Events come in batches, so that a shorter time tells nothing.
+    return BUSY_ROUND_S if events > BUSY_FROM_PER_S * max(ROUND_S, came_within_s) else ROUND_S

@@ -21,12 +21,7 @@ from projections.errors import LostRace, PoisonEvent, RowRefused, ViewsUnavailab
 from projections.folding import Aside, Folded, Step
 
 CONNECT_TIMEOUT_S = 5.0
-_SESSION_SETTINGS = {
-    "application_name": "rayleans projection",
-    "lock_timeout": "10s",
-    # Few statements, again and again: planning one anew for its arrays costs more than running it.
-    "plan_cache_mode": "force_generic_plan",
-}
+_SESSION_SETTINGS = {"application_name": "rayleans projection", "lock_timeout": "10s"}
 STATEMENT_TIMEOUT_S = 60.0
 ORDERS_CHANNEL = "rayleans_projections"
 CALLS_CHANNEL = "rayleans_readers"

@@ -215,7 +215,9 @@ class RowTable:
         Args:
             keys: placeholder of an array of keys.
         """
-        return compiled(delete(self.table).where(self._is_one_of(literal_column(keys)), _HAS_MOVED))
+        # Mostly none: then the table is not looked at, however small the planner believes it is.
+        some = func.cardinality(literal_column(keys)) > literal_column("0")
+        return compiled(delete(self.table).where(self._is_one_of(literal_column(keys)), some, _HAS_MOVED))
 
     def upsert(self, rows: str) -> str:
         """The part of `move_on` that puts whole rows in the place of those with the same key.
