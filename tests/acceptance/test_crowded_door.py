@@ -109,8 +109,8 @@ async def test_f33_five_times_as_many_callers_get_as_much_done(crowded: Served, 
 async def test_f33_flood_is_refused_early_and_forgotten_at_once(crowded: Served, record_property: Record) -> None:
     """The flood comes from the same processors; so what counts is what is done with those that its sender leaves.
 
-    To refuse four of five takes of them as well: on two processors four fifths remain, a little less when other
-    programs run.
+    To refuse four of five takes of them as well: the HTTP server reads each request before anybody can refuse it. On
+    two processors three to four fifths remain.
     """
     peak = await commands(crowded, CALLERS)
     await flood(crowded, OVERLOAD * peak.per_s)
