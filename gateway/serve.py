@@ -24,6 +24,7 @@ from gateway.access.auth import TOKEN_SCOPES
 from gateway.access.local_key import LocalKey, write_secret
 from gateway.access.sign_in import SignInCodes, console_link
 from gateway.app import LOOPBACK_HOSTS
+from gateway.http.free_port import free_port
 from gateway.ray_actors import (
     GatewayConfig,
     clear_away,
@@ -147,7 +148,7 @@ async def temporary_service(
     """
     with tempfile.TemporaryDirectory(prefix="rayleans-", ignore_cleanup_errors=True) as folder:
         settings = Settings(data=Path(folder) / "data", events_url=None, views_url=None, domain=domain)
-        plan = Plan(port=_free_port(), silos=silos, placement=placement)
+        plan = Plan(port=free_port(), silos=silos, placement=placement)
         if fill_log is not None:
             with DataDir(settings.data) as data:
                 async with _databases(settings, data.path, say) as databases:
@@ -209,13 +210,6 @@ def _refuse_taken_port(plan: Plan) -> None:
             probe.bind((plan.host, plan.port))
         except OSError as exc:
             raise SettingsError(f"cannot listen on {plan.host} port {plan.port}: {exc.strerror}; try --port") from exc
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _is_address(host: str) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvloop
 from litestar.types import Receive, Scope, Send
 
+from gateway.http.free_port import free_port
 from gateway.http.server import HttpServer
 
 ANSWER = b'{"id": "c1", "version": 2, "events": []}'.ljust(320)
@@ -19,9 +19,7 @@ ANSWER = b'{"id": "c1", "version": 2, "events": []}'.ljust(320)
 @asynccontextmanager
 async def bare_server() -> AsyncIterator[str]:
     """A process that answers every request at once and alike, until the block ends; gives its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(port,), daemon=True)
     process.start()
     try:

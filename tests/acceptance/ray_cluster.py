@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from actors.ray_settings import RAY_SETTINGS
-from tests.acceptance.serving import free_port
+from gateway.http.free_port import free_port
 
 RAY = str(Path(sys.executable).with_name("ray"))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from typing import Any
 
 import httpx
 import psutil
+
+from gateway.http.free_port import free_port
 
 STARTS_WITHIN_S = 60.0
 
@@ -150,13 +151,6 @@ def patiently(request: Any, within_s: float, *, until: int = httpx.codes.OK) -> 
         except httpx.TransportError as exc:
             problem = repr(exc)
         assert time.monotonic() < deadline, problem
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _title(process: psutil.Process) -> str:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from gateway.http.free_port import free_port
 from tests.acceptance import serving
 from tests.acceptance.serving import Served
 
@@ -80,7 +81,7 @@ def test_import_goes_through_the_death_of_every_kind_of_actor(served: Served, tm
 
 
 def test_second_service_in_the_same_directory_is_refused(served: Served) -> None:
-    second = serving.run("serve", "--data", str(served.data), "--port", str(serving.free_port()))
+    second = serving.run("serve", "--data", str(served.data), "--port", str(free_port()))
 
     assert second.returncode == 1
     assert f"in use by process {served.process.pid}" in second.stderr

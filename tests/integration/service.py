@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -30,6 +29,7 @@ from gateway.app import create_app
 from gateway.cluster import GatewayItem, SiloItem
 from gateway.http.access_log import AccessLog
 from gateway.http.door import Door
+from gateway.http.free_port import free_port
 from gateway.http.limits import Limits
 from gateway.http.server import HttpServer
 from gateway.metrics import Metrics
@@ -137,7 +137,7 @@ async def running_service(
         stack.push_async_callback(reader.close)
         log = LogReader(partial(_opened, store))
         key = LocalKey.make_or_load(data)
-        port = _free_port()
+        port = free_port()
         tail = Tail(log, lambda: client.tokens, partial(_news, silo))
         verifier, logged = local_verifier(key.public_pem), BytesIO()
         access_log = AccessLog(logged)
@@ -197,10 +197,3 @@ async def _running(runner: ProjectionRunner) -> AsyncIterator[asyncio.Task[None]
         work.cancel()
         with suppress(asyncio.CancelledError):
             await work
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
