@@ -48,6 +48,10 @@ from projections.projection import Index
 
 _DIALECT = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]
 
+# What is new in an index of words is put in its place when so much of it has gathered, by whoever comes with the last
+# of it. Of the 4 MB that PostgreSQL lets gather, a view stood still for half a second.
+_PENDING_KB = 128
+
 # Rows are written by parts of one statement, `move_on` in projections.sql, and only when its part `moved` has moved the
 # checkpoint.
 _HAS_MOVED = exists().select_from(table("moved"))
@@ -296,4 +300,4 @@ class RowTable:
         if index.kind == "order":
             return SqlIndex(name, *columns)
         words = func.array_to_tsvector(func.string_to_array(columns[0], text("' '")))
-        return SqlIndex(name, words, postgresql_using="gin")
+        return SqlIndex(name, words, postgresql_using="gin", postgresql_with={"gin_pending_list_limit": _PENDING_KB})
