@@ -23,8 +23,8 @@ from actors.store.event_store import (
 )
 from actors.store.sql_files import load_queries
 
-# Between texts: JSON cannot hold it, and neither can the name of a stream or of an event.
-SEPARATOR = "\x1e"
+# Between texts, as `append` in events.sql has it: JSON cannot hold it, and neither can the name of a stream or of an event.
+_SEPARATOR = "\x1e"
 
 _SQL = load_queries("actors.store", "events.sql")
 
@@ -129,7 +129,7 @@ def _columns(events: Sequence[NewEvent], positions: Sequence[int]) -> tuple[Sequ
 
 
 def _joined(texts: Sequence[str]) -> str:
-    joined = SEPARATOR.join(texts)
-    if joined.count(SEPARATOR) >= len(texts):
+    joined = _SEPARATOR.join(texts)
+    if joined.count(_SEPARATOR) >= len(texts):
         raise Unstorable("a text holds the control character U+001E")
     return joined
