@@ -23,7 +23,7 @@ from actors.store.event_store import (
 )
 from actors.store.sql_files import load_queries
 
-# Between texts, as `append` in events.sql has it: JSON cannot hold it, and neither can the name of a stream or of an event.
+# Between texts, as `append` in events.sql has it. JSON cannot hold it, and neither can names of streams and events.
 _SEPARATOR = "\x1e"
 
 _SQL = load_queries("actors.store", "events.sql")
