@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -12,8 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
-
-import httpx
 
 from actors.domain.domain import Domain, load_domain
 from actors.runtime.placement import Placement
@@ -25,6 +22,7 @@ from gateway.access.local_key import LocalKey, write_secret
 from gateway.access.sign_in import SignInCodes, console_link
 from gateway.app import LOOPBACK_HOSTS
 from gateway.http.free_port import free_port
+from gateway.http.taken_port import why_not_listen
 from gateway.ray_actors import (
     GatewayConfig,
     clear_away,
@@ -36,13 +34,13 @@ from gateway.ray_actors import (
     stop_ray,
     stop_service,
 )
+from gateway.readiness import wait_until_ready, watch_port
 from gateway.settings import Settings, SettingsError
 from projections.projection import projections_of
 from projections.ray_actors import ProjectionConfig, start_projection
 from projections.share import Share
 
 OWN_TOKEN_LIFETIME = timedelta(days=365)
-PROBE_INTERVAL_S = 0.2
 
 Say = Callable[[str], None]
 
@@ -125,7 +123,8 @@ async def running_service(settings: Settings, plan: Plan, say: Say) -> AsyncIter
             try:
                 _start_actors(settings, plan, databases, domain, data.path, key)
                 async with _watching(_silos(settings, plan, databases)):
-                    await _wait_until_ready(plan.url, say)
+                    say("starting silos, projections and gateway")
+                    await wait_until_ready(plan.url, say)
                     yield Running(plan.url, data.path, databases, key)
             finally:
                 say("stopping")
@@ -166,7 +165,7 @@ async def serve(settings: Settings, plan: Plan, say: Say, ready: Say) -> None:
     async with _until_signal(), running_service(settings, plan, say) as service:
         ready(service.url)
         say(f"console {service.console}")
-        await asyncio.get_running_loop().create_future()
+        await watch_port(service.url, say)
 
 
 @asynccontextmanager
@@ -203,13 +202,8 @@ def _refuse_open_door(settings: Settings, plan: Plan) -> None:
 
 def _refuse_taken_port(plan: Plan) -> None:
     """Another server at the same address would be taken for this one."""
-    family = socket.AF_INET6 if ":" in plan.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((plan.host, plan.port))
-        except OSError as exc:
-            raise SettingsError(f"cannot listen on {plan.host} port {plan.port}: {exc.strerror}; try --port") from exc
+    if obstacle := why_not_listen(plan.host, plan.port):
+        raise SettingsError(f"cannot listen on {plan.host} port {plan.port}: {obstacle.strerror}; try --port")
 
 
 def _is_address(host: str) -> bool:
@@ -318,21 +312,3 @@ def _start_actors(
                 data=str(data) if key is not None else None,
             )
         )
-
-
-async def _wait_until_ready(url: str, say: Say) -> None:
-    said: list[str] = []
-    say("starting silos, projections and gateway")
-    async with httpx.AsyncClient(base_url=url, timeout=5.0) as http:
-        while True:
-            try:
-                answer = await http.get("/readyz")
-                reasons = answer.json()["reasons"]
-            except (httpx.TransportError, ValueError, KeyError):
-                reasons = ["the gateway does not answer yet"]
-            if not reasons:
-                return
-            if reasons != said:
-                say("not ready: " + "; ".join(reasons))
-            said = reasons
-            await asyncio.sleep(PROBE_INTERVAL_S)
