@@ -80,10 +80,13 @@ class Served:
         return [child for child in children if _title(child).startswith(f"ray::{kind}Actor")]
 
     def stop(self) -> int:
-        """Stop in order; the exit code."""
+        """Stop in order; the exit code. It has said nothing on stdout but that it was ready."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout=60)
+        assert self.process.stdout is not None
+        said = self.process.stdout.read()
         self._close()
+        assert not said, said
         return code
 
     def end(self) -> None:

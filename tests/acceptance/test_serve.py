@@ -17,9 +17,18 @@ import asyncio
 from actors import connect
 from actors.domain.customer import CUSTOMER, Register, Rename
 from actors.errors import CommandIdReused, Rejected, WrongExpectedVersion
+from actors.runtime.ray_actors import ray
+
+def complain():  # to all who are connected, as a node does
+    heard = ray._raylet.GcsErrorSubscriber(address=ray.get_runtime_context().gcs_address)
+    heard.subscribe()
+    ray._private.utils.publish_error_to_driver("node", "complaint", ray._private.worker.global_worker.gcs_client)
+    while heard.poll()[1]["error_message"] != "complaint":
+        pass
 
 async def main():
     async with connect() as client:
+        complain()
         alice = client.actor(CUSTOMER, "{key}")
         receipt = await alice.execute(Register(name="Alice", email="alice@example.com"))
         renamed = await alice.execute(Rename(name="Alice Smith"), expected_version=receipt.version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import ray
@@ -35,11 +35,13 @@ def keep_stdout_for_data() -> None:
     """Have Ray print nothing on the stdout of this process, which is connected to a cluster.
 
     Whatever it is told, Ray prints there what the nodes complain of, such as a number of processes; its logs have that
-    too. So the thread that does so is ended, in the way in which Ray ends it.
+    too. So the thread that does so is ended, in the way in which Ray ends it; in a release that does it in another way,
+    it prints.
     """
-    worker: Any = ray._private.worker.global_worker  # noqa: SLF001 - there is no other way
-    worker.threads_stopped.set()
-    worker.gcs_error_subscriber.close()
+    with suppress(AttributeError):
+        worker: Any = ray._private.worker.global_worker  # noqa: SLF001 - there is no other way
+        worker.threads_stopped.set()
+        worker.gcs_error_subscriber.close()
 
 
 @asynccontextmanager
