@@ -19,9 +19,9 @@ from gateway.http.access_log import AccessLog
 from gateway.http.direct import DirectRoutes
 from gateway.http.door import Door
 from gateway.http.limits import Limits
-from gateway.http.openapi import describe
 from gateway.http.problems import answer
 from gateway.metrics import CountedSender, Metrics
+from gateway.openapi import describe
 from gateway.queries.answers import Answers
 from gateway.queries.log_reader import LogReader
 from gateway.queries.tail import Tail
