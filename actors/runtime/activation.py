@@ -11,9 +11,9 @@ from uuid import UUID
 
 from actors.domain.decider import AnyDecider, Event
 from actors.domain.upcast import UnreadableEvent
+from actors.runtime import recent_ids
 from actors.store.event_store import NewEvent, RecordedEvent, Snapshot
 
-RECENT_COMMANDS = 16
 # More than one, so that those are made up for which had work under way when they were too many.
 LOOK_AT_FOR_EACH = 8
 
@@ -35,7 +35,7 @@ class Activation(Generic[W]):
         mailbox: what waits for its turn, oldest first; None while turns can be taken at once.
         unsettled: commands whose fate the journal has not told yet.
         used_at: when a command last looked for it; see `Activations`.
-        recent: latest command ids as integers, oldest first. A hundred thousand actors have one of these each.
+        recent: latest command ids; see `recent_ids`.
     """
 
     __slots__ = (
@@ -53,7 +53,7 @@ class Activation(Generic[W]):
         self.mailbox: deque[W] | None = deque()
         self.unsettled = 0
         self.used_at = 0.0
-        self.recent: tuple[int, ...] = ()
+        self.recent = recent_ids.NONE
 
     @property
     def rests(self) -> bool:
@@ -71,7 +71,7 @@ class Activation(Generic[W]):
         except Exception as exc:
             raise UnreadableSnapshot(f"snapshot of {self.stream} at version {snapshot.version}") from exc
         self.version = self.kept = snapshot.version
-        self.recent = tuple(command_id.int for command_id in snapshot.command_ids)
+        self.recent = recent_ids.packed(snapshot.command_ids)
 
     def load(self, history: Sequence[RecordedEvent]) -> None:
         """Take the state further, by the next events of the stream, oldest first.
@@ -119,7 +119,7 @@ class Activation(Generic[W]):
 
     def knows(self, command_id: UUID) -> bool:
         """Whether one of the latest commands had this id."""
-        return command_id.int in self.recent
+        return recent_ids.hold(self.recent, command_id)
 
     def read(self, recorded: RecordedEvent | NewEvent) -> Event:
         """An event of this actor as the log has it. Raises `UnreadableEvent`."""
@@ -140,7 +140,7 @@ class Activation(Generic[W]):
             ) from bug
 
     def _remember(self, command_id: UUID) -> None:
-        self.recent = (*self.recent[1 - RECENT_COMMANDS :], command_id.int)
+        self.recent = recent_ids.with_another(self.recent, command_id)
 
 
 class Activations(Generic[W]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -40,15 +39,12 @@ class Batch:
             self._complete.set_result(None)
 
 
-class Delivery:
+class Delivery(msgspec.Struct, eq=False):
     """One command, and where its answer goes."""
 
-    __slots__ = ("_batch", "_place", "envelope")
-
-    def __init__(self, envelope: CommandEnvelope, batch: Batch, place: int) -> None:
-        self.envelope = envelope
-        self._batch = batch
-        self._place = place
+    envelope: CommandEnvelope
+    _batch: Batch
+    _place: int
 
     def answer(self, outcome: Outcome) -> None:
         self._batch.answer(self._place, outcome)
@@ -61,8 +57,7 @@ class Delivery:
         return late
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
+class Entry(msgspec.Struct, eq=False):
     """A command that had its turn and waits for the journal.
 
     Attributes:

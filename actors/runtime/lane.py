@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
 from actors.runtime.wire import CommandEnvelope, Full, NotNow, Outcome, decode_outcomes, encode
 
 MAX_WAITING = 10_000
-MAX_COMMANDS = 512
+MAX_COMMANDS = 256
 MAX_BYTES = 1024 * 1024
-MAX_CALLS = 2
-# Two half-empty batches cost twice as much as a full one, so a second call leaves when it is worth it.
-ENOUGH_FOR_ANOTHER = 64
+# So many commands must wait for a call to leave while none, one, two … are out. Two half-empty batches cost twice as
+# much as a full one, but caller, silo and log work at the same time only when each has a batch.
+ENOUGH = (1, 64, MAX_COMMANDS, MAX_COMMANDS)
 # A call that is out for longer waits for an actor that is being loaded or started; others need not wait for it too.
 SLOW_S = 0.25
 MAX_CALLS_OUT = 32
@@ -33,8 +32,7 @@ class NotSent(Exception):
     """Nothing left this process, so nothing was done."""
 
 
-@dataclass(slots=True, eq=False)
-class Parcel:
+class Parcel(msgspec.Struct, eq=False):
     """A command on the way, and who waits for it."""
 
     command: CommandEnvelope
@@ -65,7 +63,7 @@ class Lane:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Outcome | Lost] = loop.create_future()
         self._waiting.append(Parcel(command, answer))
-        if len(self._waiting) in (1, ENOUGH_FOR_ANOTHER):
+        if len(self._waiting) in ENOUGH:
             loop.call_soon(self._depart)
         if self._sweep is None:
             self._sweep = loop.call_later(SWEEP_S, self._give_up_overdue)
@@ -80,8 +78,9 @@ class Lane:
 
     def _is_time(self, now: float) -> bool:
         prompt = sum(now - left < SLOW_S for left in self._calls.values())
-        enough = ENOUGH_FOR_ANOTHER if prompt else 1
-        return len(self._waiting) >= enough and prompt < MAX_CALLS and len(self._calls) < MAX_CALLS_OUT
+        if prompt == len(ENOUGH) or len(self._calls) == MAX_CALLS_OUT:
+            return False
+        return len(self._waiting) >= ENOUGH[prompt]
 
     def _load(self) -> list[Parcel]:
         parcels: list[Parcel] = []

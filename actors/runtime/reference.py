@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 from uuid import UUID
+
+import msgspec
 
 from actors.domain.actor_id import check_key
 from actors.domain.decider import Command, Decider, Event
@@ -22,8 +23,7 @@ C = TypeVar("C", bound=Command)
 E = TypeVar("E", bound=Event)
 
 
-@dataclass(frozen=True)
-class Receipt(Generic[E]):
+class Receipt(msgspec.Struct, Generic[E], frozen=True, dict=True):
     """What a command led to; it is durable.
 
     Attributes:

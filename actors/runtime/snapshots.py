@@ -12,9 +12,9 @@ import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, NoReturn
-from uuid import UUID
 
 from actors.domain.decider import AnyDecider
+from actors.runtime import recent_ids
 from actors.runtime.activation import Activation
 from actors.store.event_store import EventStore, Snapshot, StoreError
 
@@ -33,12 +33,12 @@ class Moment:
     stream: str
     version: int
     state: Any
-    recent: tuple[int, ...]
+    recent: bytes
 
     def snapshot(self) -> Snapshot:
         """Raises whatever the domain's types may raise when a state is written as JSON."""
-        ids = tuple(UUID(int=number) for number in self.recent)
-        return Snapshot(self.stream, self.version, self.decider.state_schema, self.decider.dump_state(self.state), ids)
+        state = self.decider.dump_state(self.state)
+        return Snapshot(self.stream, self.version, self.decider.state_schema, state, recent_ids.unpacked(self.recent))
 
 
 class Snapshots:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from pydantic import ValidationError
@@ -20,7 +20,7 @@ _json = msgspec.json.Encoder()
 _command_text = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-class Turn(NamedTuple):
+class Turn(msgspec.Struct, frozen=True, array_like=True):
     """What a command came to. Nobody outside the silo may know before the journal says so.
 
     Attributes:
@@ -68,12 +68,14 @@ def _decide(activation: Activation[Any], envelope: CommandEnvelope, command: Com
     state = activation.after(events)
     if not events:
         return Turn(_already_true(activation))
-    new = _new_events(activation, envelope, command, events, silo)
-    if any(_holds_nul(event.data) for event in new):
-        return Turn(Failed(f"{envelope.command} of {activation.stream} holds a NUL character, which no view can store"))
+    new, shown = _new_events(activation, envelope, command, events, silo), []
+    for event in new:
+        if _holds_nul(event.data):
+            nul = f"{envelope.command} of {activation.stream} holds a NUL character, which no view can store"
+            return Turn(Failed(nul))
+        shown.append(EventOut(event.type, event.version, event.data))
     activation.move(state, activation.version + len(new), envelope.command_id)
-    shown = tuple(EventOut(event.type, event.version, event.data) for event in new)
-    return Turn(Done(activation.version, shown, activation.partition, 0, False), new)
+    return Turn(Done(activation.version, tuple(shown), activation.partition, 0, False), new)
 
 
 def text_of(name: str, command: Command) -> str:

@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 from typing_extensions import override
 
+from actors.runtime import recent_ids
 from actors.runtime.activation import Activation
 from actors.runtime.client import Client
 from actors.runtime.silo import Silo
@@ -102,7 +103,7 @@ async def test_dedupe_only_in_memory_and_a_retry_after_a_kill(monkeypatch: pytes
 
     def load_without_ids(self: Activation[object], history: Sequence[RecordedEvent]) -> None:
         load(self, history)
-        self.recent = ()
+        self.recent = recent_ids.NONE
 
     async with bank_with_bug(ForgetfulStore(partitions=1), "I2: it was done twice") as bank:
         deposit = command("deposit", ONE)

@@ -8,7 +8,7 @@ import pytest
 
 from actors.errors import OutcomeUnknown, Overloaded, Rejected, Unavailable
 from actors.runtime.client import Client
-from actors.runtime.lane import ENOUGH_FOR_ANOTHER, Lost, NotSent
+from actors.runtime.lane import ENOUGH, Lost, NotSent
 from actors.runtime.silo import SiloLimits
 from actors.runtime.wire import decode_commands
 from actors.store.memory import MemoryEventStore
@@ -86,7 +86,7 @@ async def test_few_commands_wait_for_the_batch_that_is_out_and_many_do_not(clien
     sent = [asyncio.create_task(client.submit(command("open", OPEN, key="slow", patience_s=60)))]
     await line.left.wait()
     line.left.clear()
-    for number in range(ENOUGH_FOR_ANOTHER):
+    for number in range(ENOUGH[1]):
         assert line.batches == [1]
         sent.append(asyncio.create_task(client.submit(command("open", OPEN, key=f"a{number}"))))
         await asyncio.sleep(0)
@@ -94,7 +94,7 @@ async def test_few_commands_wait_for_the_batch_that_is_out_and_many_do_not(clien
     await line.left.wait()
     await asyncio.gather(*sent[1:])
 
-    assert line.batches == [1, ENOUGH_FOR_ANOTHER]
+    assert line.batches == [1, ENOUGH[1]]
     sent[0].cancel()
 
 
