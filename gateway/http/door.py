@@ -17,7 +17,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from actors.errors import Overloaded, Unavailable
 from gateway.http.access_log import AccessLog
 from gateway.http.limits import Limits
-from gateway.http.problems import BadRequest, problem_of
+from gateway.http.problems import BadRequest, Problem, problem_of
 from gateway.http.request_id import request_id_from
 from gateway.metrics import Metrics
 
@@ -34,6 +34,9 @@ _HEADERS = [
 ]
 _API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 _NO_STORE = (b"cache-control", b"no-store")
+# Made once, because floods are answered with them.
+_STOPPING = problem_of(Unavailable("this gateway is being stopped"))
+_FULL = problem_of(Overloaded("too many requests are waiting"))
 
 
 class Door:
@@ -72,7 +75,7 @@ class Door:
             self._check(scope, passage.headers)
             await self._app(scope, receive, passage.send)
         except Exception as exc:  # noqa: BLE001 - nothing may leave here without an answer
-            await passage.refuse(exc)
+            await passage.fail(exc)
         finally:
             passage.release()
             self._note(scope, passage)
@@ -81,11 +84,11 @@ class Door:
         """Take no more requests, and tell all callers so: each answer is the last one on its connection."""
         self._closing = True
 
-    def _refusal(self) -> Exception | None:
+    def _refusal(self) -> Problem | None:
         if self._closing:
-            return Unavailable("this gateway is being stopped")
+            return _STOPPING
         if self._waiting >= self._limits.waiting:
-            return Overloaded("too many requests are waiting")
+            return _FULL
         return None
 
     def _answered(self) -> None:
@@ -132,7 +135,7 @@ class _Passage:
             self.release()
         await self._send(message)
 
-    async def refuse(self, error: Exception) -> None:
+    async def fail(self, error: Exception) -> None:
         """Answer with the problem of an error, unless the answer has begun: then it is cut off."""
         if self.status:
             log.error("answer broke off", extra={"request_id": self.request_id}, exc_info=error)
@@ -140,6 +143,10 @@ class _Passage:
         problem = problem_of(error)
         if problem.status == 500:
             log.error("request failed", extra={"request_id": self.request_id}, exc_info=error)
+        await self.refuse(problem)
+
+    async def refuse(self, problem: Problem) -> None:
+        """Answer with a problem."""
         self._scope["state"]["code"] = problem.code
         head, body = problem.messages(self.request_id)
         await self.send(head)

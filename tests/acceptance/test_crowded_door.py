@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,7 +18,9 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from gateway.bench.http_load import closed_requests, open_requests
+from gateway.bench.bare_server import bare_server
+from gateway.bench.http_load import Tally, closed_requests, open_requests
+from gateway.bench.load import Load
 from tests.acceptance import serving, slow_sockets
 from tests.acceptance.serving import Served
 
@@ -35,6 +37,7 @@ QUERIES_PER_S = 200
 # Of one window nobody knows what else the machine did; so there are several, with and without the crowd by turns.
 WINDOWS = 3
 WINDOW_S = 5.0
+BARE_WINDOW_S = 2.0
 MORE_MEMORY = 48 * 1024 * 1024
 
 Record = Callable[[str, object], None]
@@ -110,8 +113,10 @@ async def test_f33_flood_is_refused_early_and_forgotten_at_once(crowded: Served,
     """The flood comes from the same processors; so what counts is what is done with those that its sender leaves.
 
     To refuse four of five takes of them as well: the HTTP server reads each request before anybody can refuse it. On
-    two processors three to four fifths remain.
+    two processors three to four fifths remain. How far such a flood is beyond what the HTTP server could answer if it
+    had nothing else to do, is told with the figures.
     """
+    bare_per_s = await requests_of_bare_server(crowded)
     calm, after, floods, held = [await commands(crowded, CALLERS)], [], [], []
     for _ in range(WINDOWS):
         floods.append(await flood(crowded, OVERLOAD * calm[0].per_s))
@@ -119,9 +124,13 @@ async def test_f33_flood_is_refused_early_and_forgotten_at_once(crowded: Served,
         after.append(await commands(crowded, CALLERS))
         calm.append(await commands(crowded, CALLERS))
 
-    tell(record_property, "commands each second, and processors of their sender, without flood", calm)
-    tell(record_property, "commands each second, and processors of their sender, right after floods", after)
-    tell(record_property, "commands each second, and processors of their sender, in floods", floods)
+    tell(record_property, "requests each second that the HTTP server answers with nothing behind it", bare_per_s)
+    tell(record_property, "commands that came each second in floods", OVERLOAD * calm[0].per_s)
+    for when, windows in (("without flood", calm), ("right after floods", after), ("in floods", floods)):
+        tell(record_property, f"commands each second, and processors that were taken, {when}", windows)
+    cost_s = median(each.gateway / each.per_s for each in calm)
+    refusals = [each.gateway - each.per_s * cost_s for each in floods]
+    tell(record_property, "processors that refusals took in floods, if a command costs what it does without", refusals)
     tell(record_property, "memory of the gateway, MB", [each >> 20 for each in held])
     assert median(each.by_processor for each in floods) >= LEAST_IN_FLOOD * median(each.by_processor for each in calm)
     assert median(each.per_s for each in after) >= 0.8 * median(each.per_s for each in calm)
@@ -154,10 +163,12 @@ async def p99_ms_of_queries(served: Served) -> float:
 
 
 class Goodput(NamedTuple):
-    """Commands that were done each second, while their sender took so many processors for itself."""
+    """Commands that were done, and refused, each second, while sender and gateway took so many processors."""
 
     per_s: float
+    refused_per_s: float
     sender: float
+    gateway: float
 
     @property
     def by_processor(self) -> float:
@@ -167,18 +178,38 @@ class Goodput(NamedTuple):
 
 async def commands(served: Served, callers: int) -> Goodput:
     """So many callers, each with one command under way: nobody is refused, also not right after a flood."""
-    began_s = time.process_time()
-    done, tally = await closed_requests(served.url, renames(served), callers, WINDOW_S)
-    assert not tally.others
-    return Goodput(done.per_s, (time.process_time() - began_s) / done.elapsed_s)
+    goodput = await measured(served, closed_requests(served.url, renames(served), callers, WINDOW_S))
+    assert not goodput.refused_per_s
+    return goodput
 
 
 async def flood(served: Served, per_s: float) -> Goodput:
     """So many commands each second, whatever comes back."""
-    began_s = time.process_time()
-    done, tally = await open_requests(served.url, renames(served), FLOOD_CONNECTIONS, WINDOW_S, per_s)
-    assert tally.others.keys() == {503}
-    return Goodput(done.per_s, (time.process_time() - began_s) / done.elapsed_s)
+    goodput = await measured(served, open_requests(served.url, renames(served), FLOOD_CONNECTIONS, WINDOW_S, per_s))
+    assert goodput.refused_per_s
+    return goodput
+
+
+async def measured(served: Served, load: Awaitable[tuple[Load, Tally]]) -> Goodput:
+    """What comes of commands, of which some may be refused."""
+    (gateway,) = served.actors("Gateway")
+    of_sender_s, of_gateway_s = time.process_time(), processor_s(gateway)
+    done, tally = await load
+    assert tally.others.keys() <= {503}
+    taken_s = time.process_time() - of_sender_s, processor_s(gateway) - of_gateway_s
+    return Goodput(done.per_s, *(each / done.elapsed_s for each in (tally.others.get(503, 0), *taken_s)))
+
+
+def processor_s(process: psutil.Process) -> float:
+    spent = process.cpu_times()
+    return float(spent.user + spent.system)
+
+
+async def requests_of_bare_server(served: Served) -> float:
+    """How many of the same requests the HTTP server answers each second when there is nothing behind it."""
+    async with bare_server() as url:
+        done, _ = await closed_requests(url, renames(served), CALLERS, BARE_WINDOW_S)
+    return done.per_s
 
 
 def memory(served: Served) -> int:
