@@ -50,30 +50,30 @@ class Lane:
     def __init__(self, call: SiloCall, now: Callable[[], float]) -> None:
         self._call = call
         self._now = now
+        self._loop = asyncio.get_running_loop()
         self._waiting: deque[Parcel] = deque()
         self._travelling: set[Parcel] = set()
         # When each call left.
         self._calls: dict[asyncio.Task[None], float] = {}
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def send(self, command: CommandEnvelope) -> Outcome | Lost:
-        """The outcome of one command; `Lost` when its deadline passed without an answer."""
+    def send(self, command: CommandEnvelope) -> asyncio.Future[Outcome | Lost]:
+        """Send one command. Its outcome comes later; `Lost` when its deadline passed without an answer."""
+        answer: asyncio.Future[Outcome | Lost] = self._loop.create_future()
         if len(self._waiting) >= MAX_WAITING:
-            return Full()
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Outcome | Lost] = loop.create_future()
+            answer.set_result(Full())
+            return answer
         self._waiting.append(Parcel(command, answer))
         if len(self._waiting) in ENOUGH:
-            loop.call_soon(self._depart)
+            self._loop.call_soon(self._depart)
         if self._sweep is None:
-            self._sweep = loop.call_later(SWEEP_S, self._give_up_overdue)
-        return await answer
+            self._sweep = self._loop.call_later(SWEEP_S, self._give_up_overdue)
+        return answer
 
     def _depart(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._is_time(loop.time()):
-            call = loop.create_task(self._travel(self._load()))
-            self._calls[call] = loop.time()
+        while self._is_time(self._loop.time()):
+            call = self._loop.create_task(self._travel(self._load()))
+            self._calls[call] = self._loop.time()
             call.add_done_callback(self._back)
 
     def _is_time(self, now: float) -> bool:
@@ -133,7 +133,7 @@ class Lane:
                 _answer(parcel, NotNow("the deadline passed before it could be sent"))
         self._depart()
         busy = self._waiting or self._travelling
-        self._sweep = asyncio.get_running_loop().call_later(SWEEP_S, self._give_up_overdue) if busy else None
+        self._sweep = self._loop.call_later(SWEEP_S, self._give_up_overdue) if busy else None
 
 
 def _answer(parcel: Parcel, outcome: Outcome | Lost) -> None:

@@ -152,18 +152,12 @@ def _new_events(
 ) -> list[NewEvent]:
     way = Way(envelope.by, envelope.request_id, silo, envelope.client, envelope.traceparent, envelope.received_at)
     metadata = _json.encode(way).decode()
-    text = text_of(envelope.command, command)
-    return [
-        NewEvent(
-            partition=activation.partition,
-            stream=activation.stream,
-            version=activation.version + 1 + ordinal,
-            type=activation.decider.name_of(event),
-            data=to_json(event),
-            metadata=metadata,
-            command_id=envelope.command_id,
-            ordinal=ordinal,
-            command=None if ordinal else text,
-        )
-        for ordinal, event in enumerate(events)
-    ]
+    text: str | None = text_of(envelope.command, command)
+    partition, stream, version = activation.partition, activation.stream, activation.version
+    new = []
+    for ordinal, event in enumerate(events):
+        version += 1
+        name, data = activation.decider.name_of(event), to_json(event)
+        new.append(NewEvent(partition, stream, version, name, data, metadata, envelope.command_id, ordinal, text))
+        text = None
+    return new
