@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from actors.store.event_store import Mark, RecordedEvent
-from gateway.routes.history import HistoryEvent, history_event
+from gateway.queries.history_event import HistoryEvent, history_event
 
 _LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
 

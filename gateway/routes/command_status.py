@@ -20,7 +20,8 @@ from gateway.http.headers import command_id_of_key
 from gateway.http.problems import BadRequest
 from gateway.http.replies import problems
 from gateway.queries.answers import Answers
-from gateway.routes.history import HistoryEvent, HistoryEventReply, history_event
+from gateway.queries.history_event import HistoryEvent, history_event
+from gateway.routes.history import HistoryEventReply
 
 
 class DoneCommand(msgspec.Struct):

@@ -15,38 +15,13 @@ from pydantic import BaseModel
 
 from actors.domain.decider import AnyDecider
 from actors.domain.domain import Domain
-from actors.store.event_store import RecordedEvent, furthest, stream_name
+from actors.store.event_store import furthest, stream_name
 from gateway.access.auth import Scope
 from gateway.http.problems import not_found
 from gateway.http.replies import problems
 from gateway.queries.answers import Answers
+from gateway.queries.history_event import HistoryEvent, history_event
 from gateway.routes.commands import checked_key
-
-
-class HistoryEvent(msgspec.Struct):
-    """An event as history shows it; its data is the very text that is in the log.
-
-    Attributes:
-        by: author of the command that led to it.
-        request_id: of the request that carried that command.
-    """
-
-    version: int
-    type: str
-    data: msgspec.Raw
-    recorded_at: datetime
-    command_id: UUID
-    by: str
-    request_id: str
-    partition: int
-    position: int
-
-
-class Author(msgspec.Struct):
-    """What the log knows of where an event came from."""
-
-    by: str = ""
-    request_id: str = ""
 
 
 class HistoryPage(msgspec.Struct):
@@ -75,25 +50,6 @@ class HistoryReply(BaseModel):
 
     items: list[HistoryEventReply]
     next_after_version: int | None
-
-
-_authors = msgspec.json.Decoder(Author)
-
-
-def history_event(event: RecordedEvent) -> HistoryEvent:
-    """An event of the log as people see it."""
-    author = _authors.decode(event.metadata)
-    return HistoryEvent(
-        version=event.version,
-        type=event.type,
-        data=msgspec.Raw(event.data.encode()),
-        recorded_at=event.recorded_at,
-        command_id=event.command_id,
-        by=author.by,
-        request_id=author.request_id,
-        partition=event.partition,
-        position=event.position,
-    )
 
 
 def history_routes(domain: Domain, answers: Answers) -> Sequence[HTTPRouteHandler]:

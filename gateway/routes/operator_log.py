@@ -18,7 +18,8 @@ from gateway.access.auth import Scope
 from gateway.http.origin import origin_of
 from gateway.http.replies import problems
 from gateway.queries.answers import Answers
-from gateway.routes.history import HistoryPage, HistoryReply, history_event
+from gateway.queries.history_event import history_event
+from gateway.routes.history import HistoryPage, HistoryReply
 
 WAIT_S = 5.0
 STREAM = stream_name(OPERATOR_LOG.category, KEY)
