@@ -37,7 +37,6 @@ QUERIES_PER_S = 200
 # Of one window nobody knows what else the machine did; so there are several, with and without the crowd by turns.
 WINDOWS = 3
 WINDOW_S = 5.0
-BARE_WINDOW_S = 2.0
 MORE_MEMORY = 48 * 1024 * 1024
 
 Record = Callable[[str, object], None]
@@ -113,19 +112,19 @@ async def test_f33_flood_is_refused_early_and_forgotten_at_once(crowded: Served,
     """The flood comes from the same processors; so what counts is what is done with those that its sender leaves.
 
     To refuse four of five takes of them as well: the HTTP server reads each request before anybody can refuse it. On
-    two processors three to four fifths remain. How far such a flood is beyond what the HTTP server could answer if it
-    had nothing else to do, is told with the figures.
+    two processors three to four fifths remain. What the HTTP server would answer of such a flood, if it had nothing
+    else to do, is told with the figures.
     """
-    bare_per_s = await requests_of_bare_server(crowded)
     calm, after, floods, held = [await commands(crowded, CALLERS)], [], [], []
+    bare_per_s = await answered_by_bare_server(crowded, OVERLOAD * calm[0].per_s)
     for _ in range(WINDOWS):
         floods.append(await flood(crowded, OVERLOAD * calm[0].per_s))
         held.append(memory(crowded))
         after.append(await commands(crowded, CALLERS))
         calm.append(await commands(crowded, CALLERS))
 
-    tell(record_property, "requests each second that the HTTP server answers with nothing behind it", bare_per_s)
     tell(record_property, "commands that came each second in floods", OVERLOAD * calm[0].per_s)
+    tell(record_property, "of which the HTTP server answers with nothing behind it", bare_per_s)
     for when, windows in (("without flood", calm), ("right after floods", after), ("in floods", floods)):
         tell(record_property, f"commands each second, and processors that were taken, {when}", windows)
     cost_s = median(each.gateway / each.per_s for each in calm)
@@ -205,10 +204,10 @@ def processor_s(process: psutil.Process) -> float:
     return float(spent.user + spent.system)
 
 
-async def requests_of_bare_server(served: Served) -> float:
-    """How many of the same requests the HTTP server answers each second when there is nothing behind it."""
+async def answered_by_bare_server(served: Served, per_s: float) -> float:
+    """How much of a flood the HTTP server answers each second when there is nothing behind it."""
     async with bare_server() as url:
-        done, _ = await closed_requests(url, renames(served), CALLERS, BARE_WINDOW_S)
+        done, _ = await open_requests(url, renames(served), FLOOD_CONNECTIONS, WINDOW_S, per_s)
     return done.per_s
 
 
