@@ -5,7 +5,7 @@ It is made by an app that serves nothing, so that the framework adds no routes o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -45,6 +45,7 @@ _OF_QUERIES = {
     "ETag": "the version in quotes, or a weak digest",
     "Consistency-Token": "for queries that must not be older than this answer",
 }
+_OF_FOLLOWERS = {"Last-Event-ID": "where the messages begin, for who loses the connection before the first one"}
 _SENT_WITH_COMMANDS = {
     "Idempotency-Key": (r"^[\x21-\x7e]{1,255}$", "1 to 255 printable characters; a retry under it is done once"),
     "If-Match": (r'^"[0-9]{1,18}"$', "the version that the actor must have"),
@@ -56,6 +57,7 @@ _SENT_WITH_QUERIES = {
     "If-None-Match": (".*", "the ETag of an answer that the caller has"),
     "Prefer": (".*", "`wait=5`: seconds that the caller will wait for the view; anything else is ignored"),
 }
+_SENT_BY_FOLLOWERS = {"Last-Event-ID": (r"^[A-Za-z0-9_-]+$", "of the last message that came; go on behind it")}
 
 
 def describe(domain: Domain, routes: Sequence[HTTPRouteHandler]) -> dict[str, Any]:
@@ -94,19 +96,18 @@ def _complete(operation: dict[str, Any], scope: Scope) -> None:
             str(status),
             {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": _PROBLEM}}},
         )
-    single = "requestBody" in operation and scope is Scope.COMMANDS
+    sent, carried = _fields(operation, scope)
     for status, response in responses.items():
         fields = dict(_EVERYWHERE)
         if scope is not Scope.PUBLIC and status != "401":
             fields |= _RATE
         if status in {"200", "304"}:
-            fields |= _OF_COMMANDS if single else _OF_QUERIES if scope is Scope.QUERIES else {}
+            fields |= carried
         fields |= _HEADERS_OF.get(int(status), {})
         response["headers"] = {
             **response.get("headers", {}),
             **{name: {"description": text, "schema": _TEXT} for name, text in fields.items()},
         }
-    sent = _SENT_WITH_COMMANDS if single else _SENT_WITH_QUERIES if scope is Scope.QUERIES else {}
     operation.setdefault("parameters", []).extend(
         {"name": name, "in": "header", "description": text, "schema": {**_TEXT, "pattern": pattern}}
         for name, (pattern, text) in sent.items()
@@ -114,6 +115,17 @@ def _complete(operation: dict[str, Any], scope: Scope) -> None:
     operation["description"] = _with_scope(operation, scope)
     if scope is Scope.PUBLIC:
         operation["security"] = []
+
+
+def _fields(operation: dict[str, Any], scope: Scope) -> tuple[Mapping[str, tuple[str, str]], Mapping[str, str]]:
+    """The header fields that an operation reads, and those of its answer, which are none of the framework's."""
+    if MESSAGES in operation["responses"].get("200", {}).get("content", {}):
+        return _SENT_BY_FOLLOWERS, _OF_FOLLOWERS
+    if scope is Scope.QUERIES:
+        return _SENT_WITH_QUERIES, _OF_QUERIES
+    if scope is Scope.COMMANDS and "requestBody" in operation:
+        return _SENT_WITH_COMMANDS, _OF_COMMANDS
+    return {}, {}
 
 
 def _with_scope(operation: dict[str, Any], scope: Scope) -> str:

@@ -54,6 +54,17 @@ async def test_s1_event_is_sent_as_the_contract_says(service: Service) -> None:
     assert response.headers["Request-Id"]
 
 
+async def test_description_names_what_a_follower_sends_and_none_of_the_fields_of_a_query(service: Service) -> None:
+    described = (await service.http.get("/openapi.json")).json()["paths"]["/v1/events"]["get"]
+
+    sent = {each["name"] for each in described["parameters"] if each["in"] == "header"}
+    carried = described["responses"]["200"]["headers"]
+
+    assert sent == {"Last-Event-ID"}
+    assert "Last-Event-ID" in carried
+    assert not carried.keys() & {"ETag", "Consistency-Token"}
+
+
 async def test_who_begins_now_sees_what_is_written_from_now_on(service: Service) -> None:
     await register(service, "before")
 
