@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar, assert_never
 
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import ConfigDict
 
 from actors.domain.decider import Command, Decider, Event, Rejection
@@ -73,8 +74,7 @@ def with_owner(data: dict[str, Any]) -> dict[str, Any]:
     return {"owner": data["name"]}
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     owner: str | None = None
     balance: int = 0
 

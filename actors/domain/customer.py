@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import ClassVar, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.domain.decider import Command, Decider, Event, Rejection
 from actors.domain.values import Amount, Email, Name, Reason
@@ -101,8 +103,7 @@ CustomerEvent = (
 # State
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
+class Customer(Struct, frozen=True):
     """What decisions about a customer need to know."""
 
     registered: bool = False

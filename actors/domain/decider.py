@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+import msgspec
+from pydantic import BaseModel, ConfigDict
 
 from actors.domain.upcast import Reading, UnknownEvent, Upcast, readings
 
@@ -55,7 +56,8 @@ class Decider(Generic[C, E, S]):
     Attributes:
         category: first part of the stream name, `customer` in `customer-alice`.
         collection: the plural that stands in URLs, `customers`.
-        initial: state of an actor without events.
+        initial: state of an actor without events: an immutable value that msgspec can write as JSON and read again,
+            such as a frozen `msgspec.Struct`, which is changed ten times as fast as a dataclass.
         decide: pure; the events that follow from a command in a state, none when it is already true.
             Raises a `Rejection` when a rule forbids it.
         evolve: pure; the state after one event. Has no rules and never raises.
@@ -89,6 +91,13 @@ class Decider(Generic[C, E, S]):
         names.update({model: name for name, model in self.event_types.items()})
         if len(names) != len(self.command_types) + len(self.event_types):
             raise ValueError(f"decider {self.category!r}: one class stands under two names")
+        try:
+            msgspec.json.schema(type(self.initial))
+        except TypeError as exc:
+            raise ValueError(
+                f"decider {self.category!r}: msgspec cannot write a {type(self.initial).__name__} as JSON; "
+                "make the state a frozen msgspec.Struct, or a dataclass"
+            ) from exc
         object.__setattr__(self, "_names", names)
         object.__setattr__(self, "readings", readings(self.event_types, self.upcasts))
 
@@ -116,14 +125,14 @@ class Decider(Generic[C, E, S]):
 
     def dump_state(self, state: S) -> str:
         """A state as JSON text. Raises `ValueError` when another state would come back."""
-        text = self._states.dump_json(state, warnings=False)
-        if self._states.validate_json(text) != state:
+        text = msgspec.json.encode(state).decode()
+        if self.load_state(text) != state:
             raise ValueError(f"a state of {self.category!r} does not survive as JSON")
-        return text.decode()
+        return text
 
     def load_state(self, text: str) -> S:
         """The state of a text that `dump_state` made under the same `state_schema`."""
-        return self._states.validate_json(text)
+        return self._states.decode(text)
 
     @cached_property
     def state_schema(self) -> str:
@@ -133,7 +142,7 @@ class Decider(Generic[C, E, S]):
         it is folded.
         """
         types = {
-            "state": self._states.json_schema(),
+            "state": msgspec.json.schema(type(self.initial)),
             "events": {name: model.model_json_schema() for name, model in self.event_types.items()},
             "upcasts": {name: upcast.to for name, upcast in self.upcasts.items()},
         }
@@ -141,8 +150,8 @@ class Decider(Generic[C, E, S]):
         return f"{self.state_version}-{digest}"
 
     @cached_property
-    def _states(self) -> TypeAdapter[S]:
-        return TypeAdapter(type(self.initial))
+    def _states(self) -> msgspec.json.Decoder[S]:
+        return msgspec.json.Decoder(type(self.initial))
 
 
 AnyDecider = Decider[Any, Any, Any]

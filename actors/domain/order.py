@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from typing import Annotated, ClassVar, assert_never
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from pydantic import Field
 
 from actors.domain.decider import Command, Decider, Event, Rejection
@@ -113,16 +114,14 @@ class Status(Enum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """So many of a thing, at a price."""
 
     quantity: int
     unit_price: int
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """What decisions about an order need to know; `lines` by sku, in the order in which they came."""
 
     status: Status = Status.NEW

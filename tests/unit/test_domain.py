@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -57,3 +58,10 @@ def test_category_keeps_stream_names_clear(category: str) -> None:
 def test_class_stands_under_one_name_only() -> None:
     with pytest.raises(ValueError, match="two names"):
         replace(ACCOUNT, command_types={**ACCOUNT.command_types, "unlock": ACCOUNT.command_types["open"]})
+
+
+def test_state_that_cannot_be_kept_is_told_at_once() -> None:
+    state: Any = iter("a")
+
+    with pytest.raises(ValueError, match=r"'account': msgspec cannot write a str_\w*iterator .* frozen msgspec.Struct"):
+        replace(ACCOUNT, initial=state)

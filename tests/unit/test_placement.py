@@ -330,7 +330,7 @@ async def test_homes_that_come_and_go_change_nothing(
     assert sum(homes.opened.values()) > 3
 
 
-class Bound(Account):
+class Bound(Account, frozen=True):
     """A state that does not leave its process."""
 
     @override
