@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import pydantic_core
 
 from actors.domain.decider import AnyDecider
 from actors.runtime.activation import Activation
@@ -72,7 +71,7 @@ class Resident:
         """The state as JSON, for people: it may be ahead of the log, and a lost home's is behind."""
         activation = self._activation
         shown = {"stream": activation.stream, "version": activation.version, "state": activation.state}
-        return pydantic_core.to_json(shown, fallback=repr).decode()
+        return msgspec.json.encode(shown, enc_hook=repr).decode()
 
 
 class OwnHome:
