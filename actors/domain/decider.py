@@ -124,7 +124,12 @@ class Decider(Generic[C, E, S]):
         return state
 
     def dump_state(self, state: S) -> str:
-        """A state as JSON text. Raises `ValueError` when another state would come back."""
+        """A state as JSON text.
+
+        Raises:
+            ValueError: another state would come back.
+            Exception: what msgspec raises when it cannot write the state, or read it again.
+        """
         text = msgspec.json.encode(state).decode()
         if self.load_state(text) != state:
             raise ValueError(f"a state of {self.category!r} does not survive as JSON")

@@ -98,6 +98,26 @@ async def test_few_commands_wait_for_the_batch_that_is_out_and_many_do_not(clien
     sent[0].cancel()
 
 
+async def test_third_call_leaves_when_it_is_full(
+    client: Client, line: BadLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.runtime.lane.SLOW_S", 60.0)
+    line.stuck = {"slow", "b0"}
+    sent = []
+    for first, size in zip(("slow", "b0", "c0"), ENOUGH, strict=False):
+        line.left.clear()
+        left = len(line.batches)
+        for key in (first, *(f"a{number}" for number in range(1, size))):
+            assert len(line.batches) == left
+            sent.append(asyncio.create_task(client.submit(command("open", OPEN, key=key, patience_s=60))))
+            await asyncio.sleep(0)
+        await line.left.wait()
+
+    assert line.batches == list(ENOUGH[:3])
+    for each in sent:
+        each.cancel()
+
+
 async def test_actors_that_take_long_do_not_keep_others_waiting(client: Client, line: BadLine) -> None:
     line.stuck = {"slow", "slower", "slowest"}
     slow = []
