@@ -20,6 +20,7 @@ ENOUGH = (1, 64, MAX_COMMANDS, MAX_COMMANDS)
 SLOW_S = 0.25
 MAX_CALLS_OUT = 32
 SWEEP_S = 0.05
+TOO_LATE = NotNow("the deadline passed before it could be sent")
 
 SiloCall = Callable[[bytes], Awaitable[bytes]]
 
@@ -83,11 +84,14 @@ class Lane:
         return len(self._waiting) >= ENOUGH[prompt]
 
     def _load(self) -> list[Parcel]:
+        """What leaves next. What is too late does not: nobody waits for its answer, so nothing may be done."""
         parcels: list[Parcel] = []
-        size = 0
+        now, size = self._now(), 0
         while self._waiting and len(parcels) < MAX_COMMANDS and size < MAX_BYTES:
             parcel = self._waiting.popleft()
-            if not parcel.answer.done():
+            if parcel.command.deadline < now:
+                _answer(parcel, TOO_LATE)
+            elif not parcel.answer.done():
                 parcels.append(parcel)
                 size += len(parcel.command.data)
         return parcels
@@ -130,7 +134,7 @@ class Lane:
                 _answer(parcel, Lost("the silo did not answer in time"))
         for parcel in self._waiting:
             if parcel.command.deadline < now:
-                _answer(parcel, NotNow("the deadline passed before it could be sent"))
+                _answer(parcel, TOO_LATE)
         self._depart()
         busy = self._waiting or self._travelling
         self._sweep = self._loop.call_later(SWEEP_S, self._give_up_overdue) if busy else None

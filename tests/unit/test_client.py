@@ -160,6 +160,15 @@ async def test_nothing_sent_until_the_deadline_is_unavailable(client: Client, li
         await client.submit(command("open", OPEN, patience_s=0.2))
 
 
+async def test_command_that_is_too_late_does_not_leave(client: Client, line: BadLine) -> None:
+    """Once it has left, only the silo knows that nothing was done, and its answer may not come in time."""
+    late = command("open", OPEN, patience_s=-1)
+
+    with pytest.raises(Unavailable):
+        await client.submit(late)
+    assert line.batches == []
+
+
 async def test_no_answer_until_the_deadline_is_an_unknown_outcome(client: Client, line: BadLine) -> None:
     line.silent = True
 
