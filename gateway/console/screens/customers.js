@@ -4,6 +4,7 @@ import { ask, pathOf, serves } from "../api.js";
 import { curl } from "../command_line.js";
 import { h, replace } from "../dom.js";
 import { count, money } from "../format.js";
+import { Pages } from "../pages.js";
 import { keepInAddress } from "../router.js";
 import { badge, table } from "../table.js";
 import { at } from "../when.js";
@@ -23,8 +24,7 @@ class Customers {
     const query = screen.query;
     this.screen = screen;
     this.filter = { search: query.get("search") ?? "", status: query.get("status") ?? "", sort: query.get("sort") ?? "name" };
-    // The beginnings of the pages up to this one; an address leads to one page and knows of the first.
-    this.cursors = query.get("cursor") ? ["", query.get("cursor")] : [""];
+    this.pages = new Pages(() => this.reload(), query.get("cursor") ?? "");
     this.results = h("div", {});
   }
 
@@ -43,22 +43,17 @@ class Customers {
 
   change(part) {
     this.filter = { ...this.filter, ...part };
-    this.cursors = [""];
-    this.reload();
-  }
-
-  turn(cursor) {
-    this.cursors = cursor === null ? this.cursors.slice(0, -1) : [...this.cursors, cursor];
+    this.pages.restart();
     this.reload();
   }
 
   reload() {
-    keepInAddress({ ...this.filter, sort: this.filter.sort === "name" ? "" : this.filter.sort, cursor: this.cursors.at(-1) });
+    keepInAddress({ ...this.filter, sort: this.filter.sort === "name" ? "" : this.filter.sort, cursor: this.pages.cursor });
     this.screen.refresh();
   }
 
   async load() {
-    const wanted = { ...this.filter, cursor: this.cursors.at(-1), limit: "50" };
+    const wanted = { ...this.filter, cursor: this.pages.cursor, limit: "50" };
     const path = `/v1/customers?${new URLSearchParams(Object.entries(wanted).filter(([, value]) => value))}`;
     this.screen.commandLine = curl("GET", path);
     return ask(path, { signal: this.screen.signal });
@@ -76,16 +71,7 @@ class Customers {
       { name: "Version", number: true, cell: (each) => count(each.version) },
       { name: "Registered", cell: (each) => at(each.registered_at), sorted: sorted("registered_at"), onsort: sort("registered_at") },
     ];
-    replace(
-      this.results,
-      table("customers", columns, items, "No customer fits."),
-      h(
-        "div",
-        { class: "pages" },
-        h("button", { type: "button", id: "previous", disabled: this.cursors.length === 1, onclick: () => this.turn(null) }, "‹ Previous"),
-        h("button", { type: "button", id: "next", disabled: !next, onclick: () => this.turn(next) }, "Next ›"),
-      ),
-    );
+    replace(this.results, table("customers", columns, items, "No customer fits."), this.pages.buttons(next));
   }
 }
 
