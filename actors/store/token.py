@@ -1,7 +1,7 @@
-"""Consistency tokens: partition → mark, opaque and signed for everyone outside.
+"""What is signed with the secret of a store: consistency tokens, and ids that belong to a name.
 
-A token says "everything up to here". It is signed with the secret of its store, so that a made-up token, or one
-of another store, is told from a real one. Its epochs tell a token of a lost future: see `Mark`.
+A token is partition → mark, opaque for everyone outside. It says "everything up to here". It is signed, so that a
+made-up token, or one of another store, is told from a real one. Its epochs tell a token of a lost future: see `Mark`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import base64
 import binascii
 import hashlib
 import hmac
+from uuid import UUID
 
 import msgspec
+import uuid_utils
 
 from actors.store.event_store import Mark, Marks, StoreInfo
 
@@ -26,7 +28,7 @@ class InvalidToken(Exception):
 
 
 class TokenCodec:
-    """Writes and reads the tokens of one store."""
+    """Writes and reads the tokens of one store, and makes its ids."""
 
     def __init__(self, info: StoreInfo) -> None:
         self._key = info.secret
@@ -60,6 +62,12 @@ class TokenCodec:
             for epoch, positions in by_epoch.items()
             for partition, position in positions.items()
         }
+
+    def id_of(self, name: str) -> UUID:
+        """The id of a name: always the same, and nobody can make it who lacks the secret. A UUID of version 8."""
+        digest = hashlib.blake2b(name.encode(), key=self._key, digest_size=16, person=b"id of a name").digest()
+        parts = digest[:6], digest[6:8], digest[8:]
+        return UUID(int=uuid_utils.uuid8(*(int.from_bytes(part) for part in parts)).int)
 
     def _sign(self, body: bytes) -> bytes:
         return hashlib.blake2b(body, key=self._key, digest_size=_SIGNATURE_BYTES).digest()

@@ -180,7 +180,7 @@ export class Screen {
 /** A problem as people read it. */
 export function problemNotice(error) {
   const code = error.code ? ` (${error.code})` : "";
-  const lines = (error.errors ?? []).map((each) => h("li", {}, `${each.pointer}: ${each.detail}`));
+  const lines = (error.errors ?? []).filter((each) => each.detail !== error.message).map((each) => h("li", {}, `${each.pointer}: ${each.detail}`));
   return h(
     "div",
     { class: "notice bad" },

@@ -19,4 +19,4 @@ class BatchLine(BaseModel):
     command: str
     data: dict[str, JsonValue] = {}
     command_id: UUID | None = None
-    expected_version: int | None = Field(default=None, ge=0)
+    expected_version: int | None = Field(default=None, ge=0, strict=True)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, NoReturn
+from math import isfinite
+from typing import Any, NoReturn, TypeVar
 
 from litestar.types import Receive
+from pydantic import BaseModel, ValidationError
 
+from actors.domain.json_text import from_json
 from gateway.http.limits import Limits
-from gateway.http.problems import BadRequest
+from gateway.http.problems import BadRequest, invalid
+
+M = TypeVar("M", bound=BaseModel)
 
 
 async def read_body(declared: str | None, receive: Receive, limits: Limits) -> bytes:
@@ -53,15 +58,27 @@ def check_json(body: bytes) -> None:
     """Refuse JSON that two readers would understand differently.
 
     Raises:
-        BadRequest: it is not UTF-8, names a member twice, holds NaN or an infinity, is nested too deeply, or is
-            no JSON at all.
+        BadRequest: it is not UTF-8, names a member twice, holds NaN, an infinity or what would become one, is
+            nested too deeply, or is no JSON at all.
     """
     try:
         _STRICT.decode(body.decode())
     except RecursionError as exc:
-        raise BadRequest(422, "invalid", "the body is nested too deeply") from exc
+        raise invalid("the body is nested too deeply") from exc
     except ValueError as exc:
-        raise BadRequest(422, "invalid", f"the body is no JSON: {exc}"[:300]) from exc
+        raise invalid(f"the body is no JSON: {exc}"[:300]) from exc
+
+
+def read_json(model: type[M], body: bytes, at: str = "") -> M:
+    """What a body says, or a part of one, `at` a JSON pointer. Raises `BadRequest`, which points at what is wrong."""
+    try:
+        return from_json(model, body)
+    except ValidationError as exc:
+        errors = [
+            {"pointer": at + "".join(f"/{_escaped(part)}" for part in each["loc"]), "detail": each["msg"]}
+            for each in exc.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        raise BadRequest(422, "invalid", "the body does not fit", errors) from exc
 
 
 async def _next(receive: Receive) -> tuple[bytes, bool]:
@@ -82,7 +99,17 @@ def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
 
 
-_STRICT = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_number)
+def _finite(number: str) -> float:
+    value = float(number)
+    return value if isfinite(value) else _no_number(number)
+
+
+def _escaped(part: str | int) -> str:
+    """A step of a JSON pointer (RFC 6901)."""
+    return str(part).replace("~", "~0").replace("/", "~1")
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_number, parse_float=_finite)
 
 
 def _too_large(limits: Limits) -> BadRequest:

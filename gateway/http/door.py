@@ -105,6 +105,8 @@ class Door:
             raise BadRequest(414, "address-too-long", f"an address holds at most {self._limits.address} bytes")
         if sum(map(len, chain.from_iterable(scope["headers"]))) > self._limits.head:
             raise BadRequest(431, "headers-too-large", f"the headers hold at most {self._limits.head} bytes")
+        if len(headers) < len(scope["headers"]) and [name for name, _ in scope["headers"]].count(b"host") > 1:
+            raise BadRequest(400, "ambiguous", "a request has one Host")
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if _without_port(host) not in self._hosts:
             raise BadRequest(421, "wrong-host", "this service is not called so; see RAYLEANS_ALLOWED_HOSTS")

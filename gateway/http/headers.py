@@ -6,43 +6,42 @@ import re
 from typing import Any
 from uuid import UUID
 
-import uuid_utils
 from litestar.connection import ASGIConnection
 
 from actors.runtime.command_id import new_command_id
-from gateway.http.problems import BadRequest
+from actors.store.token import TokenCodec
+from gateway.http.problems import BadRequest, invalid
 
 LONGEST_WAIT_S = 60.0
 
-_KEYS = uuid_utils.UUID("0b6f8a1c-52c0-4a45-b0a5-9a5a0d1f6d2e")
 _PRINTABLE = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 _VERSION = re.compile(r'"(\d{1,18})"')
-_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])")
+_WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.ASCII | re.IGNORECASE)
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 
-def command_id_of(connection: Connection, subject: str) -> UUID:
+def command_id_of(connection: Connection, subject: str, tokens: TokenCodec) -> UUID:
     """The id of a command: made from caller and `Idempotency-Key`, a new one when there is no key.
 
     A key may stand in quotes, as the IETF draft has it, or without.
     """
-    key = connection.headers.get("Idempotency-Key")
-    return new_command_id() if key is None else command_id_of_key(key, subject)
+    key = _only(connection, "Idempotency-Key")
+    return new_command_id() if key is None else command_id_of_key(key, subject, tokens)
 
 
-def command_id_of_key(key: str, subject: str) -> UUID:
-    """The id of every command that a caller sends under a key."""
+def command_id_of_key(key: str, subject: str, tokens: TokenCodec) -> UUID:
+    """The id of every command that a caller sends under a key; others cannot send one under that id before."""
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
     if _PRINTABLE.fullmatch(key) is None:
         raise _wrong("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
-    return UUID(int=uuid_utils.uuid5(_KEYS, f"{subject}\n{key}").int)
+    return tokens.id_of(f"{subject}\n{key}")
 
 
 def expected_version_of(connection: Connection) -> int | None:
     """The version that the actor must have: `If-Match: "2"` is 2, `If-None-Match: *` is 0, neither is None."""
-    match, none_match = connection.headers.get("If-Match"), connection.headers.get("If-None-Match")
+    match, none_match = _only(connection, "If-Match"), _only(connection, "If-None-Match")
     if none_match is not None and none_match.strip() != "*":
         raise _wrong("If-None-Match", "must be * on a command: the actor must not exist")
     version = None if match is None else _VERSION.fullmatch(match.strip())
@@ -57,9 +56,16 @@ def expected_version_of(connection: Connection) -> int | None:
 
 def wait_of(connection: Connection, default_s: float) -> float:
     """Seconds that the caller will wait: `Prefer: wait=5`, at most a minute."""
-    wait = _WAIT.search(connection.headers.get("Prefer", ""))
+    wait = _WAIT.search(",".join(connection.headers.getall("Prefer", [])))
     return min(float(wait[1]), LONGEST_WAIT_S) if wait else default_s
 
 
+def _only(connection: Connection, header: str) -> str | None:
+    values = connection.headers.getall(header, [])
+    if len(values) > 1:
+        raise _wrong(header, "must stand there once")
+    return values[0] if values else None
+
+
 def _wrong(header: str, detail: str) -> BadRequest:
-    return BadRequest(422, "invalid", f"the header {header} {detail}")
+    return invalid(f"the header {header} {detail}", f"/{header}")

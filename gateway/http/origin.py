@@ -35,5 +35,5 @@ def origin_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Origin:
         client=caller.client,
         request_id=request_id_of(connection),
         traceparent=trace if _TRACEPARENT.fullmatch(trace) else "",
-        received_at=round(time.time(), 3),
+        received_at=time.time(),
     )

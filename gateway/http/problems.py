@@ -12,7 +12,6 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 from litestar.types.asgi_types import HTTPResponseBodyEvent, HTTPResponseStartEvent
-from pydantic import ValidationError
 
 from actors.errors import (
     CommandFailed,
@@ -54,11 +53,25 @@ class BadRequest(Exception):
         code: stable name.
         detail: one sentence.
         errors: `{"pointer": …, "detail": …}` for each field that is wrong.
+
+    Attributes:
+        headers: of the answer.
     """
 
     def __init__(self, status: int, code: str, detail: str, errors: Sequence[Mapping[str, str]] = ()) -> None:
         super().__init__(status, code, detail, errors)
         self.status, self.code, self.detail, self.errors = status, code, detail, errors
+        # What is left of a body that is not read would be taken for the next request.
+        self.headers: Mapping[str, str] = {"Connection": "close"} if status in (408, 413) else {}
+
+
+def invalid(detail: str, pointer: str = "") -> BadRequest:
+    """The error for one thing that does not fit.
+
+    Args:
+        pointer: JSON pointer to a field of the body, `/` and the name of a parameter or header, or "" for the whole.
+    """
+    return BadRequest(422, "invalid", detail, [{"pointer": pointer, "detail": detail}])
 
 
 class NotYetConsistent(Exception):
@@ -113,7 +126,7 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - o
         case CommandIdReused():
             return Problem(422, "idempotency-key-reused", "the key was already used for another command")
         case InvalidCommand():
-            return Problem(422, "invalid", error.message)
+            return problem_of(invalid(error.message))
         case CommandFailed():
             return Problem(500, "command-failed", error.message)
         case Overloaded():
@@ -141,7 +154,7 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - o
         case InvalidCursor():
             return Problem(400, "invalid-cursor", "the cursor is none of this query; begin without one")
         case InvalidQuery():
-            return Problem(422, "invalid", f"a value in the query cannot be found anywhere: {error}")
+            return problem_of(invalid(f"a value in the query cannot be found anywhere: {error}"))
         case Unauthenticated():
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             return Problem(401, "unauthenticated", str(error), headers=challenge)
@@ -153,11 +166,7 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - o
             return Problem(429, "rate-limited", "this subject sends too many requests; nothing was done", headers=wait)
         case BadRequest():
             more = {"errors": list(error.errors)} if error.errors else {}
-            # What is left of a body that is not read would be taken for the next request.
-            headers = {"Connection": "close"} if error.status in (408, 413) else {}
-            return Problem(error.status, error.code, error.detail, more, headers)
-        case ValidationError():
-            return _invalid(error)
+            return Problem(error.status, error.code, error.detail, more, error.headers)
         case ValidationException():
             return _bad_parameters(error)
         case HTTPException():
@@ -178,14 +187,6 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
         media_type=MEDIA_TYPE,
         headers=dict(problem.headers),
     )
-
-
-def _invalid(error: ValidationError) -> Problem:
-    errors = [
-        {"pointer": "".join(f"/{part}" for part in each["loc"]), "detail": each["msg"]}
-        for each in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
-    return Problem(422, "invalid", "the body does not fit", {"errors": errors})
 
 
 def _bad_parameters(error: ValidationException) -> Problem:

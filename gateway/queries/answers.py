@@ -114,10 +114,16 @@ class Answers:
             "Cache-Control": "private, no-store",
             "Vary": "Authorization",
         }
-        known = [each.strip() for each in request.headers.get("If-None-Match", "").split(",")]
-        if tag in known or "*" in known:
+        # Whoever compresses an answer on its way has to make its tag a weak one, so tags are compared as weak ones.
+        known = ",".join(request.headers.getall("If-None-Match", [])).split(",")
+        if not {tag.removeprefix("W/"), "*"}.isdisjoint(each.strip().removeprefix("W/") for each in known):
             return Response(b"", status_code=304, headers=headers, media_type="application/json")
         return Response(body, media_type="application/json", headers=headers)
+
+    def absent(self, error: BadRequest, checkpoint: Marks) -> BadRequest:
+        """`error` with the token of the view in which there is no such thing: it may be there later, never earlier."""
+        error.headers = {"Consistency-Token": self._token(checkpoint)}
+        return error
 
     def _token(self, checkpoint: Marks) -> str:
         # What one statement found has one checkpoint: the very same object in the answers to many queries.

@@ -8,7 +8,7 @@ from litestar.params import QueryParameter
 from pydantic import TypeAdapter, ValidationError
 
 from actors.domain.values import Moment
-from gateway.http.problems import BadRequest
+from gateway.http.problems import BadRequest, invalid
 from projections.past import Past
 
 AsOfVersion = Annotated[int | None, QueryParameter(ge=1, le=2**63 - 1, description="As it was at this version.")]
@@ -40,4 +40,4 @@ def past_of(as_of_version: int | None, as_of: str | None) -> Past | None:
 
 
 def _wrong(detail: str) -> BadRequest:
-    return BadRequest(422, "invalid", detail, [{"pointer": "/as_of", "detail": detail}])
+    return invalid(detail, "/as_of")

@@ -96,6 +96,7 @@ def problem(response: httpx.Response) -> CommandLineError:
     except ValueError:
         return CommandLineError(f"{status}: {response.reason_phrase}", exit_code, next_step(status, "", path))
     code = str(body.get("code", ""))
-    wrong = "".join(f"\n  {each['pointer']}: {each['detail']}" for each in body.get("errors", ()))
+    errors = [each for each in body.get("errors", ()) if each["detail"] != body.get("detail")]
+    wrong = "".join(f"\n  {each['pointer']}: {each['detail']}" for each in errors)
     said = f"{body.get('detail') or body.get('title')} ({code}, request {body.get('request_id')}){wrong}"
     return CommandLineError(f"{status}: {said}", exit_code, next_step(status, code, path))

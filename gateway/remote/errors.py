@@ -52,8 +52,8 @@ def error_of(  # noqa: PLR0911 - one table, in one place
         case status if status >= 500:
             return OutcomeUnknown(command_id, detail)
         case _:
-            wrong = "; ".join(f"{each['pointer']}: {each['detail']}" for each in problem.get("errors", ()))
-            return InvalidCommand(wrong or detail)
+            errors = [each for each in problem.get("errors", ()) if each["detail"] != detail]
+            return InvalidCommand("; ".join(f"{each['pointer']}: {each['detail']}" for each in errors) or detail)
 
 
 def _problem(response: httpx.Response) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as AsgiScope
 
 from actors.domain.domain import Domain
-from actors.domain.json_text import from_json, to_short_json
+from actors.domain.json_text import to_short_json
 from actors.errors import ActorsError, Unavailable
 from actors.runtime.client import CommandSender
 from actors.runtime.command_id import new_command_id
@@ -27,10 +28,12 @@ from actors.runtime.reply import Reply, reply_to
 from actors.runtime.wire import CommandEnvelope
 from gateway.access.auth import Scope
 from gateway.http.batch_line import BatchLine
-from gateway.http.body import check_json, stream_body
+from gateway.http.body import check_json, read_json, stream_body
+from gateway.http.headers import wait_of
 from gateway.http.limits import Limits
 from gateway.http.origin import Origin, origin_of
-from gateway.http.problems import BadRequest, problem_of
+from gateway.http.pieces import send_pieces
+from gateway.http.problems import BadRequest, invalid, problem_of
 from gateway.http.replies import problems
 from gateway.routes.commands import DEFAULT_WAIT_S
 
@@ -64,7 +67,7 @@ def batch_route(domain: Domain, sender: CommandSender, limits: Limits) -> HTTPRo
     async def commands(request: Request[Any, Any, Any]) -> ASGIApp:
         if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
             raise BadRequest(415, "unsupported-media-type", f"send the commands as {MEDIA_TYPE}")
-        batch = Batch(domain, sender, origin_of(request))
+        batch = Batch(domain, sender, origin_of(request), wait_of(request, DEFAULT_WAIT_S))
         return answer_while_reading(batch, limits)
 
     return commands
@@ -75,29 +78,28 @@ def answer_while_reading(batch: Batch, limits: Limits) -> ASGIApp:
 
     async def app(_: AsgiScope, receive: Receive, send: Send) -> None:
         answers = batch.answers(stream_body(receive, limits))
-        # Until there is one, whatever goes wrong is still a problem and not an answer that breaks off.
-        answer = await anext(answers, b"")
-        headers = [(b"content-type", MEDIA_TYPE.encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        while answer:
-            await send({"type": "http.response.body", "body": answer, "more_body": True})
-            answer = await anext(answers, b"")
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        with suppress(TimeoutError):
+            await send_pieces(answers, [(b"content-type", MEDIA_TYPE.encode())], send)
 
     return app
 
 
 class Batch:
-    """The commands of one request."""
+    """The commands of one request.
 
-    def __init__(self, domain: Domain, sender: CommandSender, origin: Origin) -> None:
+    Args:
+        wait_s: how long the caller will wait for each.
+    """
+
+    def __init__(self, domain: Domain, sender: CommandSender, origin: Origin, wait_s: float) -> None:
         self._domain = domain
         self._sender = sender
         self._origin = origin
+        self._wait_s = wait_s
         self._last: dict[tuple[str, str], asyncio.Task[bytes]] = {}
         self._passing: set[tuple[str, str]] = set()
 
-    async def answers(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def answers(self, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         """The answer to each line, in order, as soon as it is there; at most `WINDOW` commands are under way."""
         under_way: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(WINDOW)
         reading = asyncio.get_running_loop().create_task(self._read_all(body, under_way))
@@ -132,12 +134,12 @@ class Batch:
         if line is None:
             raise BadRequest(413, "too-large", f"a line holds at most {LONGEST_LINE} bytes")
         check_json(line)
-        parsed = from_json(BatchLine, line)
+        parsed = read_json(BatchLine, line)
         decider = self._domain.decider(parsed.actor)
         model = decider.command_types.get(parsed.command) if decider else None
         if model is None:
-            raise BadRequest(422, "invalid", f"there is no command {parsed.command!r} for {parsed.actor!r}")
-        command = from_json(model, msgspec.json.encode(parsed.data))
+            raise invalid(f"there is no command {parsed.command!r} for {parsed.actor!r}", "/command")
+        command = read_json(model, msgspec.json.encode(parsed.data), at="/data")
         return parsed, CommandEnvelope(
             category=parsed.actor,
             key=parsed.id,
@@ -150,7 +152,7 @@ class Batch:
             request_id=self._origin.request_id,
             client=self._origin.client,
             traceparent=self._origin.traceparent,
-            received_at=self._origin.received_at,
+            received_at=round(self._origin.received_at, 3),
         )
 
     async def _run(
@@ -160,7 +162,7 @@ class Batch:
             await asyncio.wait([before])
         if actor in self._passing:
             return self._problem(Unavailable("an earlier line for the same actor could not be done"))
-        envelope = msgspec.structs.replace(envelope, deadline=time.time() + DEFAULT_WAIT_S)
+        envelope = msgspec.structs.replace(envelope, deadline=time.time() + self._wait_s)
         try:
             reply = reply_to(envelope, await self._sender.submit(envelope), self._sender)
         except ActorsError as exc:

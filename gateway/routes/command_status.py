@@ -97,7 +97,7 @@ def command_status_routes(domain: Domain, answers: Answers) -> Sequence[HTTPRout
         key: Annotated[str, QueryParameter(max_length=300, description="The Idempotency-Key that it was sent with.")],
         by: Annotated[str | None, QueryParameter(max_length=300, description="Who sent it; else the caller.")] = None,
     ) -> Response[DoneCommandReply]:
-        return await look_up(request, command_id_of_key(key, by or caller_of(request).subject))
+        return await look_up(request, command_id_of_key(key, by or caller_of(request).subject, answers.tokens))
 
     return [by_id, by_key]
 

@@ -16,16 +16,16 @@ from litestar.params import FromPath
 from actors.domain.actor_id import check_key
 from actors.domain.decider import AnyDecider, Command
 from actors.domain.domain import Domain
-from actors.domain.json_text import from_json, to_short_json
+from actors.domain.json_text import to_short_json
 from actors.runtime.client import CommandSender
 from actors.runtime.reply import Reply, reply_to
 from actors.runtime.wire import CommandEnvelope
 from gateway.access.auth import Scope
-from gateway.http.body import check_json, read_body
+from gateway.http.body import check_json, read_body, read_json
 from gateway.http.headers import command_id_of, expected_version_of, wait_of
 from gateway.http.limits import Limits
 from gateway.http.origin import origin_of
-from gateway.http.problems import BadRequest
+from gateway.http.problems import BadRequest, invalid
 from gateway.http.replies import CommandReply, problems
 
 DEFAULT_WAIT_S = 10.0
@@ -78,7 +78,7 @@ def _route(
         responses=problems(404, 409, 412, 413, 415, 422, 503, 504),
     )
     async def command(request: Request[Any, Any, Any], actor_id: FromPath[str]) -> Response[CommandReply]:
-        envelope = await _envelope(request, limits, decider, actor_id, name, model)
+        envelope = await _envelope(request, sender, limits, decider, actor_id, name, model)
         done = await sender.submit(envelope)
         return _answer(reply_to(envelope, done, sender))
 
@@ -86,7 +86,13 @@ def _route(
 
 
 async def _envelope(
-    request: Request[Any, Any, Any], limits: Limits, decider: AnyDecider, actor_id: str, name: str, model: type[Command]
+    request: Request[Any, Any, Any],
+    sender: CommandSender,
+    limits: Limits,
+    decider: AnyDecider,
+    actor_id: str,
+    name: str,
+    model: type[Command],
 ) -> CommandEnvelope:
     key = checked_key(actor_id)
     origin = origin_of(request)
@@ -94,20 +100,20 @@ async def _envelope(
     if body != b"{}" and _JSON.fullmatch(request.headers.get("Content-Type", "")) is None:
         raise BadRequest(415, "unsupported-media-type", "send the command as application/json")
     check_json(body)
-    command = from_json(model, body)
+    command = read_json(model, body)
     return CommandEnvelope(
         category=decider.category,
         key=key,
         command=name,
         data=to_short_json(command),
-        command_id=command_id_of(request, origin.by),
+        command_id=command_id_of(request, origin.by, sender.tokens),
         expected_version=expected_version_of(request),
         deadline=origin.received_at + wait_of(request, DEFAULT_WAIT_S),
         by=origin.by,
         request_id=origin.request_id,
         client=origin.client,
         traceparent=origin.traceparent,
-        received_at=origin.received_at,
+        received_at=round(origin.received_at, 3),
     )
 
 
@@ -116,7 +122,7 @@ def checked_key(actor_id: str) -> str:
     try:
         return check_key(actor_id)
     except ValueError as exc:
-        raise BadRequest(422, "invalid", str(exc), [{"pointer": "/id", "detail": str(exc)}]) from exc
+        raise invalid(str(exc), "/id") from exc
 
 
 def _answer(reply: Reply) -> Response[Any]:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.access.auth import Scope
 from gateway.access.sign_in import SignInCodes
 from gateway.access.token_verifier import Unauthenticated
-from gateway.http.body import read_body
+from gateway.http.body import read_body, read_json
 from gateway.http.limits import Limits
 from gateway.http.problems import BadRequest
 
@@ -95,7 +95,7 @@ def _sign_in_route(codes: SignInCodes, limits: Limits) -> HTTPRouteHandler:
     async def sign_in(request: Request[Any, Any, Any]) -> Response[SignedIn]:
         """Exchange a one-time code for a token."""
         body = await read_body(request.headers.get("Content-Length"), request.receive, limits)
-        token = codes.redeem(SignIn.model_validate_json(body).code)
+        token = codes.redeem(read_json(SignIn, body).code)
         if token is None:
             raise Unauthenticated("the code was used before or is too old; `rayleans console` makes another one")
         return Response(SignedIn(token=token), headers={"Cache-Control": "no-store"})

@@ -60,7 +60,7 @@ def customer_routes(answers: Answers) -> Sequence[HTTPRouteHandler]:
         key = checked_key(actor_id)
         seen = await answers.row(request, CUSTOMERS, key, past_of(as_of_version, as_of))
         if seen.value is None:
-            raise not_found("customer", key)
+            raise answers.absent(not_found("customer", key), seen.checkpoint)
         return answers.answer(request, _CUSTOMER.dump_json(seen.value), seen.checkpoint, seen.value.version)
 
     @get("/v1/customers", **_documented("customers", "customers by name, address or status"))

@@ -21,7 +21,7 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-_SCRIPT, _STYLE = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
+_SCRIPT, _STYLE = "text/javascript", "text/css"
 
 
 def docs_routes(document: dict[str, Any]) -> Sequence[HTTPRouteHandler]:
@@ -37,7 +37,7 @@ def docs_routes(document: dict[str, Any]) -> Sequence[HTTPRouteHandler]:
 
     @get("/docs", **public)  # type: ignore[arg-type]
     async def docs() -> Response[bytes]:
-        return Response(page, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": _POLICY})
+        return Response(page, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
     @get("/docs/{part:str}", **public)  # type: ignore[arg-type]
     async def docs_part(part: FromPath[str]) -> Response[bytes]:

@@ -22,6 +22,8 @@ from projections.steering import Steering
 from projections.views import ViewReader
 
 FRESH_S = 1.0
+# The framework names the charset by itself.
+MEDIA_TYPE = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")
 
 
 class Scrape:
@@ -98,7 +100,7 @@ def metrics_route(scrape: Scrape) -> HTTPRouteHandler:
         media_type="text/plain",
     )
     async def metrics() -> Response[str]:
-        return Response(await scrape.text(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await scrape.text(), media_type=MEDIA_TYPE)
 
     return metrics
 

@@ -48,7 +48,7 @@ def order_routes(answers: Answers) -> Sequence[HTTPRouteHandler]:
         key = checked_key(actor_id)
         seen = await answers.row(request, ORDERS, key, past_of(as_of_version, as_of))
         if seen.value is None:
-            raise not_found("order", key)
+            raise answers.absent(not_found("order", key), seen.checkpoint)
         return answers.answer(request, seen.value, seen.checkpoint, seen.value.version)
 
     return [order]

@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from litestar import Request, get
@@ -26,7 +26,8 @@ from actors.store.event_store import Mark, Marks, StoreUnavailable
 from actors.store.token import InvalidToken, TokenCodec
 from gateway.access.auth import Scope, caller_of
 from gateway.access.token_verifier import Caller
-from gateway.http.problems import BadRequest
+from gateway.http.pieces import send_pieces
+from gateway.http.problems import invalid
 from gateway.http.replies import problems
 from gateway.queries.answers import Answers
 from gateway.queries.frame import Frame
@@ -41,7 +42,6 @@ CATCH_UP_BATCH = 16
 LIVE_BATCH = 128
 POLL_S = 1.0
 # A caller who takes nothing for so long is cut off.
-SEND_TIMEOUT_S = 15.0
 
 # No empty line behind these: some clients take each for the end of an event.
 _HEARTBEAT = b":\n"
@@ -78,7 +78,7 @@ def stream_route(domain: Domain, answers: Answers, tail: Tail) -> HTTPRouteHandl
     ) -> ASGIApp:
         unknown = sorted(set(type_ or ()) - known_types)
         if unknown:
-            raise BadRequest(422, "invalid", f"there is no event type {', '.join(unknown)}")
+            raise invalid(f"there is no event type {', '.join(unknown)}", "/type")
         caller = caller_of(request)
         await tail.begin(caller.subject)
         after = await _beginning(request.headers.get("Last-Event-ID"), from_, answers)
@@ -191,7 +191,7 @@ def send_all(chunks: AsyncGenerator[bytes], last_id: str) -> ASGIApp:
     async def app(_: AsgiScope, receive: Receive, send: Send) -> None:
         # For a caller who loses the connection before the first event.
         headers = [*_HEADERS, (b"last-event-id", last_id.encode())]
-        sending = asyncio.get_running_loop().create_task(_send(chunks, headers, send))
+        sending = asyncio.get_running_loop().create_task(send_pieces(chunks, headers, send))
         leaving = asyncio.get_running_loop().create_task(_left(receive))
         try:
             await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
@@ -202,15 +202,6 @@ def send_all(chunks: AsyncGenerator[bytes], last_id: str) -> ASGIApp:
                 await sending
 
     return app
-
-
-async def _send(chunks: AsyncGenerator[bytes], headers: Sequence[tuple[bytes, bytes]], send: Send) -> None:
-    async with aclosing(chunks):
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        async for chunk in chunks:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _left(receive: Receive) -> None:

@@ -49,7 +49,8 @@ def view_routes(answers: Answers, projections: Mapping[str, AnyProjection]) -> S
         view = find(projection)
         seen = await answers.ask(request, view, partial(answers.views.get, view, key))
         if seen.value is None:
-            raise BadRequest(404, f"{view.name}-not-found", f"the view {view.name} has no row {key}")
+            nothing = BadRequest(404, f"{view.name}-not-found", f"the view {view.name} has no row {key}")
+            raise answers.absent(nothing, seen.checkpoint)
         return answers.answer(request, seen.value, seen.checkpoint)
 
     @get("/v1/views/{projection:str}", **_documented("rows", "the rows of a view in order of key", 404))

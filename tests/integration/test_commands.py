@@ -127,6 +127,25 @@ async def test_d5_key_of_another_caller_is_another_key(service: Service, key: st
     assert not reply.json()["replayed"]
 
 
+@pytest.mark.parametrize("header", ["Idempotency-Key", "If-Match", "If-None-Match"])
+async def test_header_that_stands_there_twice_is_refused(service: Service, key: str, header: str) -> None:
+    await service.register(key)
+    value = "*" if header == "If-None-Match" else '"1"'
+    twice = [(header, value), (header, value), ("Content-Type", "application/json")]
+
+    reply = await service.http.post(f"/v1/customers/{key}/rename", content=b'{"name": "A"}', headers=twice)
+
+    assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (422, f"/{header}")
+    assert await service.events_of(f"customer-{key}") == ["CustomerRegistered"]
+
+
+@pytest.mark.parametrize("prefer", ["wait=0", "Wait = 0", 'respond-async, wait="0"', "a;wait=0;b"])
+async def test_wish_to_wait_is_read_as_the_standard_has_it(service: Service, key: str, prefer: str) -> None:
+    reply = await rename(service, key, "A", Prefer=prefer)
+
+    assert (reply.status_code, reply.json()["code"]) == (503, "unavailable")
+
+
 async def test_d7_rejection_is_not_kept_for_the_key(service: Service, key: str) -> None:
     early = await rename(service, key, "A", **{"Idempotency-Key": key})
     await service.register(key)

@@ -222,6 +222,12 @@ async def test_b3_request_for_another_host_is_refused(service: Service) -> None:
         assert b"wrong-host" in answer or statuses(answer) == [400], host
 
 
+async def test_b3_request_for_two_hosts_is_refused(service: Service) -> None:
+    for other in ["evil.example", "127.0.0.1"]:
+        lines = head(service, f"Host: {other}", "Content-Length: 12", "Connection: close")
+        assert statuses(await service.raw(lines + b'{"name":"A"}')) == [400], other
+
+
 async def test_b3_request_for_this_machine_is_answered(service: Service) -> None:
     for host in ["localhost", "LOCALHOST:80", "127.0.0.1:8700", "[::1]:8700", "[::1]"]:
         lines = head(service, "Content-Length: 12", "Connection: close", host=host)

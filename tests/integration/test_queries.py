@@ -46,6 +46,12 @@ async def test_c5_query_with_its_own_etag_is_not_answered_again(service: Service
 
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["Consistency-Token"]
+    for known in ['W/"1"', '"0", W/"1"', "*"]:
+        weak = await service.http.get(f"/v1/customers/{key}", headers={"If-None-Match": known})
+        assert weak.status_code == 304, known
+    twice = [("If-None-Match", '"0"'), ("If-None-Match", '"1"')]
+    several = await service.http.get(f"/v1/customers/{key}", headers=twice)
+    assert several.status_code == 304
     for reply in (first, again):
         assert (reply.headers["Cache-Control"], reply.headers["Vary"]) == ("private, no-store", "Authorization")
 
@@ -146,6 +152,19 @@ async def test_bad_query_is_a_problem(service: Service) -> None:
 
         assert (reply.status_code, reply.json().get("code")) == (status, code), (path, reply.text)
         assert reply.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_answer_that_there_is_nothing_has_a_token_too(service: Service, key: str) -> None:
+    """Otherwise a caller might see a customer, nothing, and the customer again."""
+    receipt = await service.register(key)
+    sent = {"Consistency-Token": receipt}
+
+    for path in ["/v1/customers/nobody", "/v1/orders/nothing", "/v1/customers/nobody?as_of_version=1"]:
+        reply = await service.http.get(path, headers=sent)
+
+        assert reply.status_code == 404
+        seen = service.tokens.decode(reply.headers["Consistency-Token"])
+        assert all(seen[each].position >= mark.position for each, mark in service.tokens.decode(receipt).items()), path
 
 
 async def test_wrong_parameter_is_pointed_at(service: Service) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from actors.store.event_store import Mark, Marks
 from actors.store.memory import MemoryEventStore
+from gateway.http import pieces
 from gateway.queries import tail
 from gateway.routes import stream
 from projections.standard import STANDARD
@@ -215,7 +216,7 @@ async def test_id_of_a_future_that_the_log_has_lost_is_refused(new_database: Cal
 async def test_f35_who_takes_nothing_is_cut_off_and_the_others_go_on(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "SEND_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(pieces, "SEND_TIMEOUT_S", 0.5)
     connection = await _open_and_take_nothing(service)
     live = Subscriber(service.http)
     following = asyncio.create_task(live.follow(1_000_000))
