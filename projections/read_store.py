@@ -12,7 +12,7 @@ import msgspec
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
 
-from actors.store.driver import DRIVER_ERRORS, told
+from actors.store.driver import DRIVER_ERRORS, SERVER, told
 from actors.store.event_store import Mark, Marks
 from actors.store.migrations import migrate
 from actors.store.sql_files import load_queries
@@ -80,6 +80,7 @@ class ReadStore:
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=STATEMENT_TIMEOUT_S,
                 server_settings=_SESSION_SETTINGS,
+                target_session_attrs=SERVER,
             )
         store = cls(connection)
         try:

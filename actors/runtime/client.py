@@ -160,7 +160,7 @@ class Client:
         return await self._lanes[silo].send(command)
 
     async def _insist(self, command: CommandEnvelope, first: NotNow | Lost) -> Outcome | Lost:
-        """Try again until the deadline. One lost answer makes every later "nothing was done" worthless."""
+        """Try again until the deadline. After a lost answer, "not now" of another try says nothing of the outcome."""
         lost = first if isinstance(first, Lost) else None
 
         async def again() -> Outcome | Lost:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from actors.runtime.delivery import Delivery, Entry
 from actors.runtime.turn import recall
+from actors.runtime.wire import NotNow
 from actors.store.event_store import WriteSession
 
 
@@ -15,15 +16,20 @@ class Inquiry:
     def __init__(self) -> None:
         self._asked: Sequence[Entry] = ()
         self._behind: list[Delivery] = []
+        self._refusal: NotNow | None = None
 
     @property
     def open(self) -> bool:
         """Whether there are any."""
         return bool(self._asked or self._behind)
 
-    def begin(self, asked: Sequence[Entry], behind: Sequence[Delivery] = ()) -> None:
-        """Have the log asked about some commands; those `behind` are newer, and it need not be asked about them."""
-        self._asked, self._behind = asked, list(behind)
+    def begin(self, asked: Sequence[Entry], behind: Sequence[Delivery] = (), *, refusal: NotNow | None = None) -> None:
+        """Have the log asked about some commands; those `behind` are newer, and it need not be asked about them.
+
+        Args:
+            refusal: the answer to those that the log does not have; None = their turn is taken again.
+        """
+        self._asked, self._behind, self._refusal = asked, list(behind), refusal
 
     def wait(self, deliveries: Sequence[Delivery]) -> None:
         """Put newer commands behind all others."""
@@ -33,18 +39,21 @@ class Inquiry:
         """Ask the log, and answer what is in it.
 
         Returns:
-            All others, in their order: now their turn can be taken.
+            The others, in their order: now their turn can be taken.
 
         Raises:
             StoreError: as `WriteSession.prove`; then `withdraw` what is left.
         """
         found = await session.prove([entry.delivery.envelope.command_id for entry in self._asked])
+        refusal = self._refusal
         asked, behind = self.withdraw()
         undone = []
         for entry in asked:
             written = found.get(entry.delivery.envelope.command_id)
             if written:
                 entry.answer(recall(entry.activation, entry.delivery.envelope, written))
+            elif refusal is not None:
+                entry.answer(refusal)
             else:
                 undone.append(entry.delivery)
         return [*undone, *behind]

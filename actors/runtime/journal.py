@@ -88,7 +88,13 @@ class Journal:
         limit = 1 if self._alone else MAX_ENTRIES
         self._alone = max(0, self._alone - 1)
         count = size = 0
+        command_ids: set[UUID] = set()
         for entry in islice(self._waiting, limit):
+            if entry.turn.events:
+                # The log refuses an id twice in one statement, and then has neither of them to show.
+                if entry.delivery.envelope.command_id in command_ids:
+                    break
+                command_ids.add(entry.delivery.envelope.command_id)
             for event in entry.turn.events:
                 size += len(event.data) + len(event.command or "")
             if count and size > MAX_BYTES:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from actors.runtime.wire import CommandEnvelope, Full, NotNow, Outcome, decode_outcomes, encode
+from actors.runtime.wire import CommandEnvelope, Full, Invalid, NotNow, Outcome, decode_outcomes, encode
+
+log = logging.getLogger(__name__)
 
 MAX_WAITING = 10_000
 MAX_COMMANDS = 256
@@ -97,30 +100,42 @@ class Lane:
         return parcels
 
     async def _travel(self, parcels: list[Parcel]) -> None:
+        try:
+            blob = encode([parcel.command for parcel in parcels])
+        except Exception:  # noqa: BLE001 - one command that cannot be written must fail alone
+            parcels = [parcel for parcel in parcels if _can_be_written(parcel)]
+            blob = encode([parcel.command for parcel in parcels])
         self._travelling.update(parcels)
         outcomes: Sequence[Outcome | Lost]
         try:
-            outcomes = await self._exchange(parcels)
+            outcomes = await self._exchange(parcels, blob)
         except Lost as lost:
             outcomes = [lost] * len(parcels)
         except NotSent as not_sent:
             outcomes = [NotNow(str(not_sent))] * len(parcels)
+        except Exception as bug:
+            # Nobody may wait for ever, whatever Ray may raise.
+            log.exception("a call to a silo failed")
+            outcomes = [Lost(f"the call failed: {type(bug).__name__}")] * len(parcels)
         finally:
             self._travelling.difference_update(parcels)
         for parcel, outcome in zip(parcels, outcomes, strict=True):
             _answer(parcel, outcome)
 
-    async def _exchange(self, parcels: list[Parcel]) -> list[Outcome]:
+    async def _exchange(self, parcels: list[Parcel], blob: bytes) -> list[Outcome]:
         if not parcels:
             return []
         patience = max(parcel.command.deadline for parcel in parcels) - self._now()
         try:
             async with asyncio.timeout(max(patience, 0) + SWEEP_S):
-                return decode_outcomes(await self._call(encode([parcel.command for parcel in parcels])))
+                outcomes = decode_outcomes(await self._call(blob))
         except TimeoutError as exc:
             raise Lost("the silo did not answer in time") from exc
         except msgspec.DecodeError as exc:
             raise Lost("the answer of the silo cannot be read; does it run the same release?") from exc
+        if len(outcomes) != len(parcels):
+            raise Lost("the silo did not answer each command")
+        return outcomes
 
     def _back(self, call: asyncio.Task[None]) -> None:
         del self._calls[call]
@@ -138,6 +153,15 @@ class Lane:
         self._depart()
         busy = self._waiting or self._travelling
         self._sweep = self._loop.call_later(SWEEP_S, self._give_up_overdue) if busy else None
+
+
+def _can_be_written(parcel: Parcel) -> bool:
+    try:
+        encode([parcel.command])
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it is the caller's
+        _answer(parcel, Invalid(f"the command cannot be sent: {exc}"))
+        return False
+    return True
 
 
 def _answer(parcel: Parcel, outcome: Outcome | Lost) -> None:

@@ -206,8 +206,10 @@ class Mailboxes:
             self._begin(self._empty(activation))
             return
         waiting, activation.mailbox = activation.mailbox or (), None
+        now = self._now()
         for delivery in waiting:
-            self._turn(activation, delivery)
+            if not delivery.refuse_late(now):
+                self._turn(activation, delivery)
 
     async def _empty(self, activation: Activation[Delivery]) -> None:
         """Have the turns taken of what waits in a mailbox, round by round, until nothing does."""

@@ -65,8 +65,14 @@ class Sentinel:
             if not self._misses_left:
                 log.error("a silo stands still and is replaced", extra={"silo": self._name})
                 self._misses_left = self._patience.misses_at_start
-                await self._replace()
+                await self._put_another_there()
             await asyncio.sleep(self._patience.interval_s)
+
+    async def _put_another_there(self) -> None:
+        try:
+            await self._replace()
+        except Exception:
+            log.exception("a silo could not be replaced", extra={"silo": self._name})
 
     async def _look(self) -> None:
         try:
@@ -77,5 +83,9 @@ class Sentinel:
         except Lost:
             # Its process has ended, which Ray has seen.
             self._misses_left = self._patience.misses_at_start
+        except Exception:
+            # Whoever watches has to go on, whatever Ray may raise.
+            log.exception("a silo could not be probed", extra={"silo": self._name})
+            self._misses_left -= 1
         else:
             self._misses_left = self._patience.misses

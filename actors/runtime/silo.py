@@ -261,7 +261,9 @@ class Silo:
         self._mailboxes.clear(refusal.reason)
         in_flight, waiting = self._journal.withdraw()
         asked, behind = self._inquiry.withdraw()
-        self._inquiry.begin([*asked, *(entry for entry in in_flight if entry.turn.events)])
+        # Their callers try again after a pause. Sent again from here, a command that breaks each connection (who knows
+        # why the server refuses it) would take all others along until it is too late for them.
+        self._inquiry.begin([*asked, *(entry for entry in in_flight if entry.turn.events)], refusal=refusal)
         unwritten = [*(entry for entry in in_flight if not entry.turn.events), *waiting]
         _turn_away([*(entry.delivery for entry in unwritten), *behind], refusal)
         return await self._ownership.reclaim(self._store, lost, str(trouble))

@@ -111,7 +111,11 @@ def recall(activation: Activation[Any], envelope: CommandEnvelope, written: Sequ
     if isinstance(command, Invalid | Failed):
         return command
     first, last = written[0], written[-1]
-    if (first.stream, first.command) != (activation.stream, text_of(envelope.command, command)):
+    try:
+        text = text_of(envelope.command, command)
+    except Exception as bug:  # noqa: BLE001 - as in `take_turn`
+        return _failed(activation, envelope, bug)
+    if (first.stream, first.command) != (activation.stream, text):
         return Reused()
     shown = tuple(EventOut(event.type, event.version, event.data) for event in written)
     return Done(last.version, shown, last.partition, last.position, True, last.epoch)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
+
+# Which of the hosts in an address: the one that takes writes. What a standby tells may be old.
+SERVER = SessionAttribute.primary
 
 # The last one: the server said good-bye, asyncpg waits for the end of the connection, and somebody uses it meanwhile.
 DRIVER_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from typing_extensions import override
 
-from actors.store.driver import DRIVER_ERRORS, told
+from actors.store.driver import DRIVER_ERRORS, SERVER, told
 from actors.store.event_store import (
     EventStore,
     History,
@@ -76,6 +76,7 @@ class PostgresEventStore(EventStore):
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=READ_TIMEOUT_S,
                 server_settings=_READER_SETTINGS,
+                target_session_attrs=SERVER,
                 reset=_leave_as_it_is,
             )
         try:
@@ -99,6 +100,9 @@ class PostgresEventStore(EventStore):
         broken = reclaim if isinstance(reclaim, PostgresWriteSession) else None
         with translated("cannot take over"):
             session = await take_over(self._url, silo, partitions, broken)
+            # The address may lead to another server now, and connections to the former one may live on: what they
+            # read must not wake an actor.
+            await self._pool.expire_connections()
         self._sessions = [*(each for each in self._sessions if each is not reclaim), session]
         return session
 

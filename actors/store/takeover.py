@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 
 import asyncpg
 
+from actors.store.driver import SERVER
 from actors.store.event_store import Deposed, Mark, StoreUnavailable, next_epoch_step
 from actors.store.sql_files import load_queries
 from actors.store.write_session import PostgresWriteSession
@@ -50,6 +51,7 @@ async def take_over(
         url,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=STATEMENT_TIMEOUT_S + 1,
+        target_session_attrs=SERVER,
         server_settings={**SESSION_SETTINGS, "application_name": f"rayleans {silo}"},
     )
     try:

@@ -6,6 +6,7 @@ signed this token; on every request the key must still be published, and the tim
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ REMEMBERED_TOKENS = 4_096
 LONGEST_TOKEN = 8_192
 ASYMMETRIC = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
+# NUL, which PostgreSQL cannot hold, and halves of characters, which JSON can name and UTF-8 cannot.
+_UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
 _REQUIRED_CLAIMS = ["iss", "aud", "sub", "exp", "iat"]
 _ACCESS_TOKEN_TYPES = {"at+jwt", "application/at+jwt", "jwt", ""}
 _ONLY_IN_ID_TOKENS = {"nonce", "at_hash", "c_hash"}
@@ -137,12 +140,15 @@ class TokenVerifier:
     def _signed(self, kid: str, algorithm: str, key: jwt.PyJWK, claims: Mapping[str, Any]) -> _Signed:
         if not claims["sub"] or _ONLY_IN_ID_TOKENS & claims.keys():
             raise Unauthenticated("the token is not an access token")
+        client = str(claims.get("client_id") or claims.get("azp") or "")
+        if _UNWRITABLE.search(claims["sub"] + client):
+            raise Unauthenticated("the token names somebody by text that cannot be written")
         issued, expires = _moment(claims["iat"]), _moment(claims["exp"])
         if expires - issued > self._longest_lifetime_s:
             raise Unauthenticated("the token lives longer than this service allows")
         caller = Caller(
             subject=claims["sub"],
-            client=str(claims.get("client_id") or claims.get("azp") or ""),
+            client=client,
             scopes=frozenset(str(claims.get("scope", "")).split()),
             expires_at=expires,
         )

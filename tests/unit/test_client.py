@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Container
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 
-from actors.errors import OutcomeUnknown, Overloaded, Rejected, Unavailable
+from actors.errors import InvalidCommand, OutcomeUnknown, Overloaded, Rejected, Unavailable
 from actors.runtime.client import Client
 from actors.runtime.lane import ENOUGH, Lost, NotSent
 from actors.runtime.silo import SiloLimits
-from actors.runtime.wire import decode_commands
+from actors.runtime.wire import Done, decode_commands, encode
 from actors.store.memory import MemoryEventStore
 from tests.account import ACCOUNT
 from tests.in_process import LocalTransport, command, running_silos
@@ -28,6 +29,7 @@ class BadLine:
     down_after_loss: bool = False
     silent: bool = False
     stuck: Container[str] = ()
+    odd: Exception | bytes | None = None
     batches: list[int] = field(default_factory=list)
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -36,6 +38,10 @@ class BadLine:
         self.left.set()
         if self.silent or any(each.key in self.stuck for each in decode_commands(blob)):
             await asyncio.get_running_loop().create_future()
+        if isinstance(self.odd, Exception):
+            raise self.odd
+        if self.odd is not None:
+            return self.odd
         if self.lose_requests:
             self.lose_requests -= 1
             raise NotSent("the line is down")
@@ -167,6 +173,24 @@ async def test_command_that_is_too_late_does_not_leave(client: Client, line: Bad
     with pytest.raises(Unavailable):
         await client.submit(late)
     assert line.batches == []
+
+
+async def test_command_that_cannot_be_sent_fails_alone(client: Client, line: BadLine) -> None:
+    bad = msgspec.structs.replace(command("open", OPEN, key="bad"), by="\ud800")
+    good = [command("open", OPEN, key=f"a{number}") for number in range(10)]
+
+    refused, *done = await asyncio.gather(*map(client.submit, [bad, *good]), return_exceptions=True)
+
+    assert isinstance(refused, InvalidCommand)
+    assert all(isinstance(each, Done) for each in done)
+
+
+@pytest.mark.parametrize("odd", [RuntimeError("nobody foresaw it"), None], ids=["an error", "too few answers"])
+async def test_odd_end_of_a_call_is_an_unknown_outcome(client: Client, line: BadLine, odd: Exception | None) -> None:
+    line.odd = odd or encode([])
+
+    with pytest.raises(OutcomeUnknown):
+        await client.submit(command("open", OPEN, patience_s=0.3))
 
 
 async def test_no_answer_until_the_deadline_is_an_unknown_outcome(client: Client, line: BadLine) -> None:

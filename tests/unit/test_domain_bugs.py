@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from pydantic import field_validator
+from pydantic import field_serializer, field_validator
 
 from actors.domain.decider import Rejection
-from actors.runtime.wire import Done, Failed, NotNow, decode_outcomes, encode
+from actors.runtime.wire import Done, Failed, NotNow, Refused, decode_outcomes, encode
 from actors.store.memory import MemoryEventStore
-from tests.account import ACCOUNT, Deposited, Opened, Withdraw
+from tests.account import ACCOUNT, Deposit, Deposited, Opened, Withdraw
 from tests.in_process import command, running_silos
 
 ONE = '{"amount": 1}'
@@ -78,6 +78,31 @@ async def test_bug_in_a_command_fails_it_alone() -> None:
     assert isinstance(failed, Failed)
     assert isinstance(before, Done)
     assert isinstance(after, Done)
+
+
+class Wordless(Deposit):
+    note: str = ""
+
+    @field_serializer("note")
+    def _write(self, note: str) -> str:
+        raise ZeroDivisionError
+
+
+async def test_bug_in_writing_a_command_fails_it_alone_also_under_the_id_of_one_that_was_done() -> None:
+    decider = replace(ACCOUNT, command_types={**ACCOUNT.command_types, "deposit": Wordless})
+    done, noted = command("open", '{"owner": "x"}'), '{"amount": 1, "note": "x"}'
+    async with running_silos(MemoryEventStore(partitions=1), [decider]) as (silo,):
+        await silo.execute(encode([done]))
+        batch = [
+            command("deposit", noted),
+            command("deposit", noted, command_id=done.command_id),
+            command("withdraw", ONE),
+        ]
+        new, reused, after = decode_outcomes(await silo.execute(encode(batch)))
+
+    assert isinstance(new, Failed)
+    assert isinstance(reused, Failed)
+    assert isinstance(after, Refused)
 
 
 class Bitter(Deposited):

@@ -11,7 +11,7 @@ from actors.runtime.lane import Lost, NotSent
 from actors.runtime.sentinel import Patience, Sentinel
 
 QUICK = Patience(interval_s=0.0, timeout_s=0.01, misses=3, misses_at_start=5)
-ANSWERS, SILENT, ENDED, NOT_THERE = "answers", "silent", "ended", "not there"
+ANSWERS, SILENT, ENDED, NOT_THERE, ODD = "answers", "silent", "ended", "not there", "odd"
 
 
 async def replaced_after(*probes: str) -> Sequence[int]:
@@ -29,9 +29,13 @@ async def replaced_after(*probes: str) -> Sequence[int]:
                 raise Lost
             case "not there":
                 raise NotSent
+            case "odd":
+                raise RuntimeError("nobody foresaw it")
 
     async def replace() -> None:
         replaced.append(len(probes) - len(waiting))
+        if len(replaced) == 1:
+            raise RuntimeError("nobody foresaw this either")
 
     watching = asyncio.create_task(Sentinel("silo/0", probe, replace, QUICK).run())
     await seen_all.wait()
@@ -46,6 +50,8 @@ async def replaced_after(*probes: str) -> Sequence[int]:
         pytest.param([ANSWERS, SILENT, SILENT, ANSWERS, SILENT, SILENT, ANSWERS], [], id="slow at times"),
         pytest.param([ANSWERS, SILENT, SILENT, SILENT, ANSWERS], [4], id="stands still"),
         pytest.param([ANSWERS, NOT_THERE, NOT_THERE, NOT_THERE], [4], id="is not there"),
+        pytest.param([ANSWERS, ODD, ODD, ODD, ANSWERS], [4], id="cannot be asked"),
+        pytest.param([ANSWERS, *[SILENT] * 3, *[SILENT] * 5], [4, 9], id="could not be replaced the first time"),
         pytest.param([SILENT] * 4, [], id="is just starting"),
         pytest.param([SILENT] * 5, [5], id="does not start"),
         pytest.param([ANSWERS, ENDED, SILENT, SILENT, SILENT, SILENT, ANSWERS], [], id="is started anew by Ray"),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from uuid import uuid4
 
+import msgspec
 import pytest
 from typing_extensions import override
 
@@ -168,6 +169,41 @@ async def test_command_id_of_another_actor_is_refused(silo: Silo, store: MemoryE
 
     assert await one(silo, command("open", '{"owner": "Ada"}', key="bob", command_id=command_id)) == Reused()
     assert await store.read_stream("account-bob") == []
+
+
+async def test_one_command_id_for_two_actors_at_the_same_time_is_done_once(silo: Silo, store: MemoryEventStore) -> None:
+    command_id = uuid4()
+    opened = [command("open", '{"owner": "Ada"}', key=key, command_id=command_id, patience_s=60) for key in "ab"]
+
+    first, second = await send(silo, *opened)
+
+    assert isinstance(first, Done)
+    assert second == Reused()
+    assert await store.read_stream("account-b") == []
+
+
+async def test_retry_far_behind_its_first_delivery_in_one_batch_is_answered_with_the_original(silo: Silo) -> None:
+    deposit = command("deposit", '{"amount": 5}', patience_s=60)
+    others = [command("deposit", '{"amount": 1}', patience_s=60) for _ in range(40)]
+    await one(silo, command("open", '{"owner": "Ada"}'))
+
+    first, *_, again = await send(silo, deposit, *others, deposit)
+
+    assert isinstance(first, Done)
+    assert again == Done(first.version, first.events, first.partition, first.position, True, first.epoch)
+
+
+async def test_command_that_is_late_when_its_actor_is_loaded_is_not_decided() -> None:
+    store, clock = SlowReads(), [1_000.0]
+    async with running_silos(store, [ACCOUNT], now=lambda: clock[0]) as (silo,):
+        envelope = msgspec.structs.replace(command("open", '{"owner": "Ada"}'), deadline=1_001.0)
+        sent = asyncio.create_task(one(silo, envelope))
+        await store.asked.wait()
+        clock[0] = 1_002.0
+        store.answers.set()
+
+        assert await sent == NotNow("the deadline has passed")
+    assert await store.read_stream("account-ada") == []
 
 
 async def test_command_id_of_another_actor_is_refused_when_there_is_nothing_to_do(silo: Silo) -> None:
@@ -383,6 +419,20 @@ async def test_silo_ends_when_work_for_an_actor_ends_as_nobody_foresaw() -> None
     unanswered.cancel()
 
 
+class SlowReads(MemoryEventStore):
+    """Histories come when the test has them come."""
+
+    def __init__(self) -> None:
+        super().__init__(partitions=4)
+        self.asked, self.answers = asyncio.Event(), asyncio.Event()
+
+    @override
+    async def read_histories(self, schemas: Mapping[str, str]) -> Mapping[str, History]:
+        self.asked.set()
+        await self.answers.wait()
+        return await super().read_histories(schemas)
+
+
 class LosesTheLog(Plan):
     """The connection breaks once, and meanwhile time goes on."""
 
@@ -401,9 +451,23 @@ async def test_silo_tells_when_it_took_its_partitions_and_why(store: MemoryEvent
     async with running_silos(planned(plan)(store), [ACCOUNT], now=lambda: plan.time) as (silo,):
         assert silo.status.takeover == Takeover(1.0, "its process started")
 
-        assert isinstance(await one(silo, command("open", '{"owner": "Ada"}')), Done)
+        await one(silo, command("open", '{"owner": "Ada"}'))
 
         assert silo.status.takeover == Takeover(2.0, "it had lost the log: the cable is out")
+
+
+async def test_commands_that_went_down_with_a_connection_are_not_sent_again_from_the_silo(
+    store: MemoryEventStore,
+) -> None:
+    """One of them may be what ends each connection."""
+    plan = LosesTheLog()
+    async with running_silos(planned(plan)(store), [ACCOUNT], now=lambda: plan.time) as (silo,):
+        both = await send(silo, command("open", '{"owner": "Ada"}'), command("open", '{"owner": "Bob"}', key="bob"))
+        again = await one(silo, command("open", '{"owner": "Ada"}'))
+
+    assert both == [NotNow("silo/0 cannot write: the cable is out")] * 2
+    assert isinstance(again, Done)
+    assert await store.read_stream("account-bob") == []
 
 
 async def test_silo_tells_that_it_put_another_out(store: MemoryEventStore) -> None:

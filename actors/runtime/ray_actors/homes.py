@@ -98,10 +98,12 @@ class OwnActor:
         """JSON of stream, version and state, for people: it may be ahead of the log by what is being committed."""
         return self._resident.describe()
 
+    @ray.method(concurrency_group="silo")
     async def take_turns(self, blob: bytes) -> bytes:
-        """For the silo only. See `Resident.take_turns`."""
+        """For the silo only, and so however many callers wait. See `Resident.take_turns`."""
         return self._resident.take_turns(blob)
 
+    @ray.method(concurrency_group="silo")
     async def address(self) -> bytes:
         """MessagePack of the `Address`; an answer means that it works."""
         return msgspec.msgpack.encode(Address(os.getpid(), address_of_node()))
@@ -155,7 +157,7 @@ class RayHomes(Homes):
 def _start_home(config: HomeConfig) -> ActorHandle[Any]:
     """Start the Ray actor of one actor. Raises `ValueError` while there is one of this name."""
     category, _, key = config.stream.partition("-")
-    actor = ray.remote(OwnActor).options(
+    actor: Any = ray.remote(concurrency_groups={"silo": 2})(OwnActor).options(  # type: ignore[call-overload]
         name=f"{category}/{key}",
         namespace=NAMESPACE,
         num_cpus=0,
@@ -163,5 +165,5 @@ def _start_home(config: HomeConfig) -> ActorHandle[Any]:
         max_task_retries=0,
         enable_task_events=False,
     )
-    handle: ActorHandle[Any] = actor.remote(msgspec.msgpack.encode(config))  # type: ignore[assignment]
+    handle: ActorHandle[Any] = actor.remote(msgspec.msgpack.encode(config))
     return handle

@@ -99,6 +99,7 @@ class SiloActor:
         """MessagePack of the `SiloStatus`, the process id and the address of the node; answers under load too."""
         return msgspec.msgpack.encode((self._silo.status, os.getpid(), address_of_node()))
 
+    @ray.method(concurrency_group="control")
     async def drain(self) -> None:
         """See `Silo.drain`."""
         await self._silo.drain()

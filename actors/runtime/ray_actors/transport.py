@@ -92,4 +92,7 @@ async def _look_up(name: str) -> ActorHandle[Any]:
         raise NotSent(f"{name} is not running") from exc
     except TimeoutError as exc:
         raise NotSent("Ray does not answer") from exc
+    except RayError as exc:
+        # After a restart of the GCS that has lost its state, for example.
+        raise NotSent(f"Ray cannot find {name}: {type(exc).__name__}") from exc
     return handle
