@@ -116,7 +116,10 @@ async def sales_by(
 def _sales_by(by: Literal["day", "month"]) -> Query:
     days = tally_table(SALES_BY_DAY).table
     shape: ColumnElement[str] = literal_column("'YYYY-MM-DD'" if by == "day" else "'YYYY-MM'")
-    period = func.to_char(days.c.day, shape, type_=Text())
+    # The driver has made infinity of the first and the last day that there are, of which a period cannot be told.
+    day = func.least(days.c.day, literal_column("DATE '9999-12-31'"))
+    day = func.greatest(day, literal_column("DATE '0001-01-01'"))
+    period = func.to_char(day, shape, type_=Text())
     orders = func.sum(days.c.orders)
     query = (
         select(period.label("period"), days.c.currency, orders.label("orders"), func.sum(days.c.total).label("total"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -87,7 +87,7 @@ def _field(name: str, info: FieldInfo) -> Field:
         kind = str
     plain = _SQL_TYPES.get(kind) if isinstance(kind, type) else None
     if plain is not None:
-        return Field(name, plain, nullable, _same, _same)
+        return Field(name, plain, nullable, _same, _in_utc if kind is datetime else _same)
     adapter: TypeAdapter[Any] = TypeAdapter(kind)
     return Field(name, JSONB(), nullable, lambda value: adapter.dump_json(value).decode(), adapter.validate_json)
 
@@ -108,6 +108,11 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
 
 def _same(value: Any) -> Any:
     return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """The driver forgets the zone of the first and the last moment that there are, which it takes for infinity."""
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def compiled(statement: ClauseElement | ExecutableDDLElement) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationInfo
 
 M = TypeVar("M", bound=BaseModel)
+
+_STORED = {"stored": True}
 
 
 def to_json(message: BaseModel) -> str:
@@ -23,7 +25,19 @@ def to_short_json(message: BaseModel) -> str:
     return message.__pydantic_serializer__.to_json(message, exclude_defaults=True).decode()
 
 
-def from_json(model: type[M], text: str | bytes) -> M:
-    """A message of a kind. Raises `pydantic.ValidationError` when the text is none."""
-    message: M = model.__pydantic_validator__.validate_json(text)
+def from_json(model: type[M], text: str | bytes, *, stored: bool = False) -> M:
+    """A message of a kind.
+
+    Args:
+        stored: it stands in the log, where it was taken by the rules of its release; see `is_stored`.
+
+    Raises:
+        pydantic.ValidationError: the text is none.
+    """
+    message: M = model.__pydantic_validator__.validate_json(text, context=_STORED if stored else None)
     return message
+
+
+def is_stored(info: ValidationInfo) -> bool:
+    """For validators that refuse what earlier releases took: whether the message was taken already."""
+    return info.context is _STORED

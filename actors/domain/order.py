@@ -12,7 +12,17 @@ from msgspec.structs import replace
 from pydantic import Field
 
 from actors.domain.decider import Command, Decider, Event, Rejection
-from actors.domain.values import LARGEST_AMOUNT, LARGEST_QUANTITY, Amount, Currency, Key, Moment, Quantity, Reason, Sku
+from actors.domain.values import (
+    LARGEST_AMOUNT,
+    LARGEST_QUANTITY,
+    Amount,
+    Currency,
+    Key,
+    Occasion,
+    Quantity,
+    Reason,
+    Sku,
+)
 
 MOST_LINES = 500
 
@@ -33,7 +43,7 @@ class Create(Command):
     customer_id: Key
     currency: Currency
     lines: Annotated[tuple[AddLine, ...], Field(max_length=MOST_LINES, strict=False)] = ()
-    ordered_at: Annotated[Moment | None, Field(description="When it was ordered; null = when it is recorded.")] = None
+    ordered_at: Annotated[Occasion | None, Field(description="When it was ordered; null = when it is recorded.")] = None
 
 
 class RemoveLine(Command):

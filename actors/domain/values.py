@@ -6,15 +6,25 @@ Text that cannot be stored or shown is refused here: control characters, lone su
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints, validate_email
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    validate_email,
+)
 
 from actors.domain.actor_id import KEY_PATTERN
+from actors.domain.json_text import is_stored
 
 LARGEST_AMOUNT = 10**15
 LARGEST_QUANTITY = 1_000_000
+FIRST_DAY, LAST_DAY = date(1, 1, 2), date(9999, 12, 30)
 
 # C0, DEL and C1; line and paragraph separators; what turns the direction of the text that follows, which lets a name
 # look like another. Not `str.isprintable`: it refuses wide spaces, the joiners that words need, and new characters.
@@ -48,6 +58,13 @@ def _utc(moment: datetime) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError as exc:
         raise ValueError("must be a time between the years 1 and 9999 in UTC") from exc
+
+
+def _not_endless(moment: datetime, info: ValidationInfo) -> datetime:
+    """The driver of the views takes the first and the last day that Python has for infinity."""
+    if not FIRST_DAY <= moment.date() <= LAST_DAY and not is_stored(info):
+        raise ValueError(f"must be a time from {FIRST_DAY} to {LAST_DAY} in UTC")
+    return moment
 
 
 def _line(longest: int) -> StringConstraints:
@@ -93,4 +110,9 @@ Moment = Annotated[
     BeforeValidator(_rfc_3339),
     AfterValidator(_utc),
     Field(strict=False, description="RFC 3339, kept in UTC.", examples=["2026-01-31T12:00:00Z"]),
+]
+Occasion = Annotated[
+    Moment,
+    AfterValidator(_not_endless),
+    Field(description=f"RFC 3339, from {FIRST_DAY} to {LAST_DAY}, kept in UTC."),
 ]

@@ -99,7 +99,7 @@ def read_command(decider: AnyDecider, text: str) -> Command:
     """
     try:
         ((name, fields),) = _command_text.decode(text).items()
-        command: Command = from_json(decider.command_types[name], bytes(fields))
+        command: Command = from_json(decider.command_types[name], bytes(fields), stored=True)
     except (msgspec.MsgspecError, KeyError, ValueError) as exc:
         raise UnreadableCommand(f"this release cannot read the command {text}") from exc
     return command

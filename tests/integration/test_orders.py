@@ -49,3 +49,15 @@ async def test_cancelled_order_no_longer_counts(service: Service) -> None:
     sales = await service.http.get("/v1/statistics/sales", headers={"Consistency-Token": reply.json()["token"]})
 
     assert sales.json() == {"items": []}
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T00:00:00Z", "0001-01-01T12:00:00Z"])
+async def test_order_of_an_endless_day_is_refused(service: Service, moment: str) -> None:
+    body = {"customer_id": "alice", "currency": "USD", "ordered_at": moment}
+
+    reply = await service.http.post("/v1/orders/endless/create", json=body)
+
+    assert (reply.status_code, reply.json()["code"]) == (422, "invalid")
+    (error,) = reply.json()["errors"]
+    assert error["pointer"] == "/ordered_at"
+    assert "0001-01-02 to 9999-12-30" in error["detail"]

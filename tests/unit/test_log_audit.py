@@ -9,6 +9,7 @@ import pytest
 
 from actors.audit.finding import Finding
 from actors.audit.log_audit import audit_log
+from actors.domain.order import ORDER
 from actors.runtime.wire import encode
 from actors.store.event_store import RecordedEvent
 from actors.store.memory import MemoryEventStore, MemoryLogScan
@@ -120,6 +121,23 @@ async def test_decisions_need_not_be_taken_again(log: Log) -> None:
 
     assert await audit(broken, decisions=False) == []
     assert [found.promise for found in await audit(changed(3, version=5)(log), decisions=False)] == ["gapless"]
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+async def test_command_that_an_earlier_release_took_is_no_finding(day: str) -> None:
+    store = MemoryEventStore(partitions=1)
+    created = '{"customer_id": "alice", "currency": "USD", "ordered_at": "1997-01-31T12:00:00Z"}'
+    async with running_silos(store, [ORDER]) as (silo,):
+        await silo.execute(encode([command("create", created, category="order")]))
+    (event,) = await store.read_partitions({0: 0}, limit=100)
+    data, taken = event.data.replace("1997-01-31", day), (event.command or "").replace("1997-01-31", day)
+    assert day in data
+    assert day in taken
+    old = event._replace(epoch=1, data=data, command=taken)
+
+    done = await audit_log(MemoryLogScan([old], {0: 1}), [ORDER])
+
+    assert (done.commands, done.findings) == (1, [])
 
 
 async def test_one_finding_does_not_hide_those_of_other_streams(log: Log) -> None:

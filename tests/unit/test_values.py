@@ -134,11 +134,22 @@ def test_time_without_an_offset_is_refused_from_a_program_too() -> None:
         "1769902200",
         True,
         "0001-01-01T00:00:00+10:00",
+        "0001-01-01T00:00:00Z",
+        "0001-01-02T01:00:00+02:00",
+        "9999-12-31T00:00:00Z",
+        "9999-12-31T23:59:59.999999Z",
+        "9999-12-30T23:00:00-02:00",
     ],
 )
 def test_time_that_is_none(moment: object) -> None:
     with pytest.raises(ValidationError):
         Create.model_validate_json(json.dumps({"customer_id": "a", "currency": "USD", "ordered_at": moment}))
+
+
+@pytest.mark.parametrize("moment", ["0001-01-02T00:00:00Z", "9999-12-30T23:59:59.999999Z"])
+def test_first_and_last_time_that_views_can_hold(moment: str) -> None:
+    created = Create.model_validate_json(json.dumps({"customer_id": "a", "currency": "USD", "ordered_at": moment}))
+    assert created.ordered_at == datetime.fromisoformat(moment)
 
 
 @given(st.text())
