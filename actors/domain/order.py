@@ -14,7 +14,6 @@ from pydantic import Field
 from actors.domain.decider import Command, Decider, Event, Rejection
 from actors.domain.values import (
     LARGEST_AMOUNT,
-    LARGEST_QUANTITY,
     Amount,
     Currency,
     Key,
@@ -25,6 +24,9 @@ from actors.domain.values import (
 )
 
 MOST_LINES = 500
+
+# A total bounds what has a price. What has none, added again and again, must stay a number that all JSON readers have.
+LARGEST_QUANTITY = LARGEST_AMOUNT
 
 # Commands
 
@@ -193,12 +195,15 @@ class OrderLinePriceDiffers(Rejection):
 
 
 class OrderTooLarge(Rejection):
-    """Totals stay within what an amount can hold."""
+    """Totals and quantities stay within what an amount can hold."""
 
     code: ClassVar[str] = "order-too-large"
 
     def __str__(self) -> str:
-        return f"an order holds at most {MOST_LINES} lines of {LARGEST_QUANTITY} and a total of {LARGEST_AMOUNT}"
+        return (
+            f"an order holds at most {MOST_LINES} lines, a quantity of {LARGEST_QUANTITY} in each, "
+            f"and a total of {LARGEST_AMOUNT}"
+        )
 
 
 class OrderEmpty(Rejection):

@@ -23,7 +23,6 @@ from actors.domain.actor_id import KEY_PATTERN
 from actors.domain.json_text import is_stored
 
 LARGEST_AMOUNT = 10**15
-LARGEST_QUANTITY = 1_000_000
 FIRST_DAY, LAST_DAY = date(1, 1, 2), date(9999, 12, 30)
 
 # C0, DEL and C1; line and paragraph separators; what turns the direction of the text that follows, which lets a name
@@ -104,7 +103,7 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 cod
 Amount = Annotated[
     int, Field(ge=0, le=LARGEST_AMOUNT, description="In the minor unit of the currency, cents.", examples=[2999])
 ]
-Quantity = Annotated[int, Field(ge=1, le=LARGEST_QUANTITY, description="How many.", examples=[2])]
+Quantity = Annotated[int, Field(ge=1, description="How many.", examples=[2])]
 Moment = Annotated[
     AwareDatetime,
     BeforeValidator(_rfc_3339),

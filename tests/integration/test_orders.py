@@ -61,3 +61,22 @@ async def test_order_of_an_endless_day_is_refused(service: Service, moment: str)
     (error,) = reply.json()["errors"]
     assert error["pointer"] == "/ordered_at"
     assert "0001-01-02 to 9999-12-30" in error["detail"]
+
+
+async def test_quantity_is_refused_for_what_it_adds_up_to_only(service: Service, key: str) -> None:
+    async def add(quantity: int, unit_price: int) -> tuple[int, object]:
+        line = {"sku": f"cd-{unit_price}", "quantity": quantity, "unit_price": unit_price}
+        reply = await service.http.post(f"/v1/orders/{key}/add-line", json=line)
+        return reply.status_code, reply.json().get("code")
+
+    await service.http.post(f"/v1/orders/{key}/create", json={"customer_id": "a", "currency": "USD"})
+
+    assert [await add(1_000_001, 1), await add(10**15, 0)] == [(200, None), (200, None)]
+    assert [await add(10**15, 1), await add(1, 0), await add(2**70, 7)] == [(409, "order-too-large")] * 3
+    assert await add(0, 1) == (422, "invalid")
+    token = (await service.http.post(f"/v1/orders/{key}/place")).json()["token"]
+    order = (await service.http.get(f"/v1/orders/{key}", headers={"Consistency-Token": token})).json()
+    assert [line["quantity"] for line in order["lines"]] == [1_000_001, 10**15]
+    described = (await service.http.get("/openapi.json")).json()["components"]["schemas"]["OrderAddLine"]
+    assert described["properties"]["quantity"]["minimum"] == 1
+    assert "maximum" not in described["properties"]["quantity"]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from actors.domain.decider import Rejection
 from actors.domain.order import (
+    LARGEST_QUANTITY,
     MOST_LINES,
     ORDER,
     AddLine,
@@ -36,7 +37,7 @@ from actors.domain.order import (
     Ship,
 )
 from actors.domain.scenario import Scenario
-from actors.domain.values import LARGEST_AMOUNT, LARGEST_QUANTITY
+from actors.domain.values import LARGEST_AMOUNT
 
 order = Scenario(ORDER)
 CREATED = OrderCreated(customer_id="alice", currency="USD", ordered_at=None)
@@ -95,8 +96,19 @@ def test_total_stays_an_amount() -> None:
     order.given(CREATED).when(dear).then(OrderLineAdded(sku="gold", quantity=1, unit_price=LARGEST_AMOUNT))
 
 
-def test_quantity_of_a_line_is_bounded() -> None:
-    open_order.when(AddLine(sku="cd", quantity=LARGEST_QUANTITY, unit_price=100)).rejected(OrderTooLarge)
+def test_quantity_is_bounded_by_the_total() -> None:
+    order.given(CREATED).when(AddLine(sku="pin", quantity=1_000_001, unit_price=1)).then(
+        OrderLineAdded(sku="pin", quantity=1_000_001, unit_price=1)
+    )
+    order.given(CREATED).when(AddLine(sku="pin", quantity=10**300, unit_price=1)).rejected(OrderTooLarge)
+
+
+def test_quantity_of_what_costs_nothing_stays_a_number_of_json() -> None:
+    gift = AddLine(sku="gift", quantity=LARGEST_QUANTITY, unit_price=0)
+    full = order.given(CREATED).when(gift).then(OrderLineAdded(sku="gift", quantity=LARGEST_QUANTITY, unit_price=0))
+    full.when(AddLine(sku="gift", quantity=1, unit_price=0)).rejected(OrderTooLarge)
+    order.given(CREATED).when(AddLine(sku="gift", quantity=LARGEST_QUANTITY + 1, unit_price=0)).rejected(OrderTooLarge)
+    assert LARGEST_QUANTITY < 2**53
 
 
 def test_number_of_lines_is_bounded() -> None:
