@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cache, partial
 from typing import Any, Literal
+from unicodedata import category
 
 import asyncpg
 import msgspec
@@ -48,7 +49,7 @@ class Customer(BaseModel):
 
 
 class CustomerRow(Customer):
-    """A customer, and what is for finding it: the folded name; the words of the name and the address."""
+    """A customer, and what is for finding it: the folded name; what begins with a word of the name; the address."""
 
     sort_name: str
     words: str
@@ -111,7 +112,23 @@ def _changed(row: CustomerRow, event: Recorded[Any], **fields: object) -> Custom
 
 
 def _words(name: str, email: str) -> str:
-    return " ".join([*name.casefold().split(), email.casefold()])
+    found = (word for part in name.casefold().split() for word in _words_of(part))
+    return " ".join([*found, email.casefold()])
+
+
+def _words_of(part: str) -> Iterator[str]:
+    """A part of a name, whole and from each word in it on; one begins behind what is neither letter nor digit."""
+    yield part
+    if part.isalnum():
+        return
+    within = part[0].isalnum()
+    for place, character in enumerate(part):
+        if character.isalnum():
+            if not within:
+                yield part[place:]
+            within = True
+        elif not category(character).startswith("M"):  # a mark belongs to its letter
+            within = False
 
 
 # Projection
@@ -142,6 +159,7 @@ CUSTOMERS = Projection(
         CustomerDeactivated: deactivated,
         CustomerReactivated: reactivated,
     },
+    revision=2,
     tallies=(CUSTOMERS_BY_STATUS,),
     indexes=(Index(("sort_name", "id")), Index(("registered_at", "id")), Index(("words",), kind="words")),
 )
@@ -170,7 +188,7 @@ async def find_customers(
 ) -> Seen[Page[CustomerRow]]:
     """Customers of a status; with `search`, those whose name has a word that begins so, or whose address does.
 
-    Of several words in `search` each must be found.
+    A word begins behind anything that is neither a letter nor a digit. Of several words in `search` each must be found.
 
     Raises:
         InvalidCursor: `cursor` is none, or one of another sort.

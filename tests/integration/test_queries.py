@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
-from tests.integration.service import Service
+from projections.standard import STANDARD
+from tests.databases import Databases
+from tests.integration.service import Service, running_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def named(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """A service whose customers have names of more than letters, and views that have them."""
+    with databases.lent() as new_database:
+        async with running_service(STANDARD, new_database(), tmp_path_factory.mktemp("named")) as service:
+            for key, name in NAMES.items():
+                token = await service.register(key, name=name, email="post@example.com")
+            waiting = {"Consistency-Token": token, "Prefer": "wait=10"}
+            assert (await service.http.get("/v1/customers", headers=waiting)).status_code == 200
+            yield service
 
 
 async def test_customer_is_shown_as_the_contract_says(service: Service, key: str) -> None:
@@ -111,6 +127,50 @@ async def test_customers_are_found_by_words_of_their_name_and_by_address(alone: 
     assert await search(sort="-name") == ["b", "a", "c"]
     assert await search(sort="registered_at") == ["a", "b", "c"]
     assert await search(status="inactive") == []
+
+
+NAMES = {
+    "bob": "Bob (Robert) Smith",
+    "nick": '"Quoted" Name',
+    "jean": "Jean-Luc O'Brien",
+    "anne": "Anne,Marie__2nd",
+    "heart": "\N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}Valentine",
+    "stamboul": "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}stanbul Zoe\N{COMBINING DIAERESIS}lla",
+}
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("robert", ["bob"]),
+        ("(rob", ["bob"]),
+        ("smith rob", ["bob"]),
+        ("quoted", ["nick"]),
+        ('"quoted" n', ["nick"]),
+        ("luc", ["jean"]),
+        ("jean-luc", ["jean"]),
+        ("JEAN luc", ["jean"]),
+        ("brien", ["jean"]),
+        ("o'brien", ["jean"]),
+        ("marie", ["anne"]),
+        ("2n", ["anne"]),
+        ("marie__2", ["anne"]),
+        ("val", ["heart"]),
+        ("zoe", ["stamboul"]),
+        ("stanbul", []),
+        ("lla", []),
+        ("ean", []),
+        ("nd", []),
+        ("example", []),
+        ("com", []),
+    ],
+)
+async def test_word_begins_behind_what_is_neither_letter_nor_digit(
+    named: Service, search: str, found: list[str]
+) -> None:
+    reply = await named.http.get("/v1/customers", params={"search": search})
+
+    assert [item["id"] for item in reply.json()["items"]] == found
 
 
 async def test_pages_have_every_customer_once(alone: Service) -> None:
