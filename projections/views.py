@@ -51,6 +51,10 @@ class ViewReader:
         self._watch = Watch(url)
         self._point_reads: dict[AnyProjection, PointReads[Any]] = {}
 
+    def serves(self, projection: AnyProjection) -> bool:
+        """Whether the service has this view."""
+        return projection in self._projections
+
     async def get(self, projection: Projection[R], key: str) -> Seen[R | None]:
         """One row, None when there is none.
 

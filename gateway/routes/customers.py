@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, QueryParameter
 from pydantic import BaseModel, TypeAdapter
 
+from actors.store.event_store import furthest
 from gateway.access.auth import Scope
 from gateway.http.problems import not_found
 from gateway.http.replies import problems
@@ -21,6 +22,11 @@ from projections.customer_orders import CUSTOMER_ORDERS, OrderSummary, orders_of
 from projections.customers import CUSTOMERS, Customer, Sort, Status, count_customers, find_customers
 
 Limit = Annotated[int, QueryParameter(ge=1, le=200, description="How many at the most.")]
+
+_ORDERS_OF_GUESTS = (
+    "Orders name a customer, registered or not, and are found in either case. "
+    "An unknown customer without orders is a problem, `customer-not-found`."
+)
 
 # Of a row, it shows what is no mere means of finding it.
 _CUSTOMER = TypeAdapter(Customer)
@@ -88,7 +94,11 @@ def customer_routes(answers: Answers) -> Sequence[HTTPRouteHandler]:
 def customer_order_routes(answers: Answers) -> Sequence[HTTPRouteHandler]:
     """The routes that the view `customer_orders` answers."""
 
-    @get("/v1/customers/{actor_id:str}/orders", **_documented("customer-orders", "the orders of one customer"))
+    @get(
+        "/v1/customers/{actor_id:str}/orders",
+        description=_ORDERS_OF_GUESTS,
+        **_documented("customer-orders", "the orders of one customer", 404),
+    )
     async def orders(
         request: Request[Any, Any, Any],
         actor_id: FromPath[str],
@@ -98,8 +108,13 @@ def customer_order_routes(answers: Answers) -> Sequence[HTTPRouteHandler]:
         key = checked_key(actor_id)
         find = partial(orders_of, answers.views, key, limit=limit, cursor=cursor)
         seen = await answers.ask(request, CUSTOMER_ORDERS, find)
-        page = OrderPage(items=list(seen.value.items), next_cursor=seen.value.next_cursor)
-        return answers.answer(request, page, seen.checkpoint)
+        page, checkpoint = OrderPage(items=list(seen.value.items), next_cursor=seen.value.next_cursor), seen.checkpoint
+        if not page.items and cursor is None and answers.views.serves(CUSTOMERS):
+            known = await answers.row(request, CUSTOMERS, key, None)
+            if known.value is None:
+                raise not_found("customer", key)
+            checkpoint = furthest(checkpoint, known.checkpoint)
+        return answers.answer(request, page, checkpoint)
 
     return [orders]
 

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
 import pytest
 
-from tests.integration.service import Service
+from actors.domain.domain import Domain
+from actors.domain.order import ORDER
+from projections.customer_orders import CUSTOMER_ORDERS, OrderCursor
+from projections.customers import CUSTOMERS
+from projections.page import write_cursor
+from projections.projection import projections_of
+from projections.standard import STANDARD
+from tests.integration.service import Service, running_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -38,6 +49,59 @@ async def test_order_goes_from_creation_to_the_statistics(alone: Service) -> Non
     assert sales == {"items": [{"period": "1997-02", "currency": "USD", "orders": 1, "total": 3000}]}
     assert none == {"items": []}
     assert counts == {"active": 1, "inactive": 0}
+
+
+async def test_orders_of_a_customer_whom_nobody_knows_are_not_found(service: Service, key: str) -> None:
+    token = await service.register(f"{key}-known")
+    created = {"customer_id": f"{key}-guest", "currency": "USD"}
+    guest = (await service.http.post(f"/v1/orders/{key}/create", json=created)).json()["token"]
+
+    async def orders(customer: str, token: str, **query: str) -> httpx.Response:
+        path, headers = f"/v1/customers/{key}-{customer}/orders", {"Consistency-Token": token}
+        return await service.http.get(path, params=query, headers=headers)
+
+    none, unknown, of_guest = await orders("known", token), await orders("nobody", token), await orders("guest", guest)
+    assert (none.status_code, none.json()) == (200, {"items": [], "next_cursor": None})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "customer-not-found")
+    assert unknown.headers["Content-Type"] == "application/problem+json"
+    assert (of_guest.status_code, [item["id"] for item in of_guest.json()["items"]]) == (200, [key])
+    behind = write_cursor(OrderCursor(datetime(1997, 1, 31, tzinfo=UTC), key))
+    last = await orders("guest", guest, cursor=behind)
+    assert (last.status_code, last.json()["items"]) == (200, [])
+    described = (await service.http.get("/openapi.json")).json()["paths"]["/v1/customers/{actor_id}/orders"]["get"]
+    assert "404" in described["responses"]
+    assert "unknown customer" in described["description"]
+
+
+async def test_customer_is_not_unknown_before_both_views_are_as_far_as_the_token(alone: Service) -> None:
+    customers = next(place for place, view in enumerate(projections_of(STANDARD)) if view is CUSTOMERS)
+    alone.runners[customers].cancel()
+    headers = {"Consistency-Token": await alone.register("late"), "Prefer": "wait=1"}
+
+    reply = await alone.http.get("/v1/customers/late/orders", headers=headers)
+
+    assert (reply.status_code, reply.json()["code"]) == (503, "not-yet-consistent")
+
+
+async def test_answer_that_needed_two_views_has_the_token_of_both(alone: Service) -> None:
+    orders = next(place for place, view in enumerate(projections_of(STANDARD)) if view is CUSTOMER_ORDERS)
+    alone.runners[orders].cancel()
+    token = await alone.register("alice")
+    await alone.http.get("/v1/customers/alice", headers={"Consistency-Token": token})
+
+    reply = await alone.http.get("/v1/customers/alice/orders")
+
+    (known,) = alone.tokens.decode(token).items()
+    assert (reply.status_code, reply.json()["items"]) == (200, [])
+    assert known in alone.tokens.decode(reply.headers["Consistency-Token"]).items()
+
+
+async def test_service_without_the_view_of_customers_says_only_what_it_knows(views_url: str, tmp_path: Path) -> None:
+    domain = Domain(deciders=[ORDER], projections=[CUSTOMER_ORDERS])
+    async with running_service(domain, views_url, tmp_path) as service:
+        reply = await service.http.get("/v1/customers/nobody/orders")
+
+    assert (reply.status_code, reply.json()["items"]) == (200, [])
 
 
 async def test_cancelled_order_no_longer_counts(service: Service) -> None:
