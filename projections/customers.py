@@ -112,15 +112,14 @@ def _changed(row: CustomerRow, event: Recorded[Any], **fields: object) -> Custom
 
 
 def _words(name: str, email: str) -> str:
-    found = (word for part in name.casefold().split() for word in _words_of(part))
+    parts = name.casefold().split()
+    found = [word for part in parts for word in ((part,) if part.isalnum() else _words_of(part))]
     return " ".join([*found, email.casefold()])
 
 
 def _words_of(part: str) -> Iterator[str]:
     """A part of a name, whole and from each word in it on; one begins behind what is neither letter nor digit."""
     yield part
-    if part.isalnum():
-        return
     within = part[0].isalnum()
     for place, character in enumerate(part):
         if character.isalnum():
