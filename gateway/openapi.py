@@ -24,6 +24,12 @@ from gateway.routes.commands import component_name
 from gateway.routes.stream import MEDIA_TYPE as MESSAGES
 
 _PROBLEM = {"$ref": "#/components/schemas/ProblemReply"}
+_DONE_LINE = {
+    "allOf": [
+        {"$ref": "#/components/schemas/CommandReply"},
+        {"type": "object", "properties": {"status": {"const": 200}}, "required": ["status"]},
+    ]
+}
 _OF_EVERY_ROUTE = (400, 414, 415, 421, 422, 431, 500, 503)
 _BEHIND_THE_GUARD = (401, 403, 429)
 _TEXT = {"type": "string"}
@@ -52,6 +58,7 @@ _SENT_WITH_COMMANDS = {
     "If-None-Match": (r"^\*$", "the actor must not exist"),
     "Prefer": (".*", "`wait=5`: seconds that the caller will wait; anything else is ignored"),
 }
+_SENT_WITH_BATCHES = {"Prefer": _SENT_WITH_COMMANDS["Prefer"]}
 _SENT_WITH_QUERIES = {
     "Consistency-Token": (r"^[A-Za-z0-9_-]+$", "of an earlier answer; this one will not be older"),
     "If-None-Match": (".*", "the ETag of an answer that the caller has"),
@@ -84,7 +91,9 @@ def _describe_streams(document: dict[str, Any]) -> None:
     line = BatchLine.model_json_schema(ref_template="#/components/schemas/{model}")
     document["components"]["schemas"].update({**line.pop("$defs", {}), "BatchLine": line})
     lines = {"schema": {"$ref": "#/components/schemas/BatchLine"}}
-    document["paths"]["/v1/commands"]["post"]["requestBody"] = {"required": True, "content": {LINES: lines}}
+    batch = document["paths"]["/v1/commands"]["post"]
+    batch["requestBody"] = {"required": True, "content": {LINES: lines}}
+    batch["responses"]["200"]["content"][LINES]["schema"] = {"oneOf": [_DONE_LINE, _PROBLEM]}
     followed = document["paths"]["/v1/events"]["get"]["responses"]["200"]["content"]
     followed[MESSAGES]["schema"] = {"type": "object", "properties": {"id": _TEXT, "event": _TEXT, "data": _TEXT}}
 
@@ -97,6 +106,8 @@ def _complete(operation: dict[str, Any], scope: Scope) -> None:
             {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": _PROBLEM}}},
         )
     sent, carried = _fields(operation, scope)
+    if carried is _OF_QUERIES:
+        responses["304"] = {"description": HTTPStatus.NOT_MODIFIED.phrase}
     for status, response in responses.items():
         fields = dict(_EVERYWHERE)
         if scope is not Scope.PUBLIC and status != "401":
@@ -123,8 +134,8 @@ def _fields(operation: dict[str, Any], scope: Scope) -> tuple[Mapping[str, tuple
         return _SENT_BY_FOLLOWERS, _OF_FOLLOWERS
     if scope is Scope.QUERIES:
         return _SENT_WITH_QUERIES, _OF_QUERIES
-    if scope is Scope.COMMANDS and "requestBody" in operation:
-        return _SENT_WITH_COMMANDS, _OF_COMMANDS
+    if scope is Scope.COMMANDS:
+        return (_SENT_WITH_COMMANDS, _OF_COMMANDS) if "requestBody" in operation else (_SENT_WITH_BATCHES, {})
     return {}, {}
 
 

@@ -40,7 +40,7 @@ class FieldError(BaseModel):
 
 
 class ProblemReply(BaseModel):
-    """Why a request was not served (RFC 9457)."""
+    """Why a request was not served (RFC 9457): `errors` if it does not fit, `actual_version` if it expected another."""
 
     type: str
     title: str
@@ -49,6 +49,7 @@ class ProblemReply(BaseModel):
     code: str
     request_id: str
     errors: list[FieldError] | None = None
+    actual_version: int | None = None
 
 
 class Readiness(BaseModel):

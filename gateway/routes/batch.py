@@ -62,7 +62,8 @@ def batch_route(domain: Domain, sender: CommandSender, limits: Limits) -> HTTPRo
         summary="many commands, one on each line",
         tags=["commands"],
         media_type=MEDIA_TYPE,
-        responses=problems(415),
+        description="Empty lines are passed over. `Prefer: wait` holds for each line.",
+        responses=problems(408, 415),
     )
     async def commands(request: Request[Any, Any, Any]) -> ASGIApp:
         if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:

@@ -111,9 +111,9 @@ def customer_order_routes(answers: Answers) -> Sequence[HTTPRouteHandler]:
         page, checkpoint = OrderPage(items=list(seen.value.items), next_cursor=seen.value.next_cursor), seen.checkpoint
         if not page.items and cursor is None and answers.views.serves(CUSTOMERS):
             known = await answers.row(request, CUSTOMERS, key, None)
-            if known.value is None:
-                raise not_found("customer", key)
             checkpoint = furthest(checkpoint, known.checkpoint)
+            if known.value is None:
+                raise answers.absent(not_found("customer", key), checkpoint)
         return answers.answer(request, page, checkpoint)
 
     return [orders]
