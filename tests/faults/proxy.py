@@ -48,8 +48,7 @@ class PostgresProxy:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        options = parse_qs(parts.query)
-        self._socket = f"{options['host'][0]}/.s.PGSQL.{options['port'][0]}"
+        self.lead_to(url)
         self._path = f"{parts.username}@127.0.0.1"
         self._database = parts.path
         self.delay_s = 0.0
@@ -78,6 +77,11 @@ class PostgresProxy:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def lead_to(self, url: str) -> None:
+        """Take new connections to another server; those that there are stay where they are."""
+        options = parse_qs(urlsplit(url).query)
+        self._socket = f"{options['host'][0]}/.s.PGSQL.{options['port'][0]}"
 
     def reset(self) -> None:
         """Reset all present connections."""
