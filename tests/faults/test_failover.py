@@ -56,7 +56,7 @@ async def ask(server: EmbeddedPostgres, statement: str) -> str:
 
 async def promote(standby: EmbeddedPostgres, primary: EmbeddedPostgres) -> None:
     """As an operator does who loses nothing."""
-    written = await ask(primary, "SELECT pg_current_wal_lsn()")
+    written = await ask(primary, "SELECT pg_current_wal_lsn()::text")
     while await ask(standby, f"SELECT pg_last_wal_replay_lsn() >= '{written}'") != "True":
         pass
     await ask(standby, "SELECT pg_promote()")
