@@ -124,21 +124,32 @@ async def import_lines(
         progress: told how many more lines are finished, and how many were refused so far.
 
     Raises:
-        CommandLineError: the service does not answer or does not let us in. What was sent stays done; send
-            the same file again.
+        CommandLineError: the service does not answer or does not let us in; says how far it got. What is done
+            stays done; send the same file again.
     """
     report = ImportReport()
     queues: list[asyncio.Queue[list[NumberedLine] | None]] = [asyncio.Queue(maxsize=1) for _ in range(concurrency)]
     sender = _Sender(http, report, patience_s, progress)
+    first: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
             for queue in queues:
                 tasks.create_task(sender.work(queue))
             await _spread(lines, queues)
     except* CommandLineError as failures:
-        raise failures.exceptions[0] from None
+        # Raised in here, it would come out in a group again.
+        first = failures.exceptions[0]
+    if isinstance(first, CommandLineError):
+        raise _stopped(first, report)
     report.refused.sort(key=lambda refusal: refusal.line)
     return report
+
+
+def _stopped(failure: CommandLineError, report: ImportReport) -> CommandLineError:
+    """The failure, and how far the import got until then."""
+    far = f"{report.done} done, {len(report.refused)} refused"
+    message = f"{failure}\nthe import stopped there: {far}; send the same file again, and it goes on"
+    return CommandLineError(message, failure.exit_code, failure.next_step)
 
 
 async def _spread(lines: Iterator[NumberedLine], queues: Sequence[asyncio.Queue[list[NumberedLine] | None]]) -> None:
@@ -186,9 +197,7 @@ class _Sender:
             await retrying(send)
         except (Later, httpx.TransportError) as exc:
             raise CommandLineError(
-                f"gave up after {self._patience_s:.0f} s: {exc or type(exc).__name__}; what is done stays done",
-                UNAVAILABLE,
-                "rayleans status, and then the same file again",
+                f"gave up after {self._patience_s:.0f} s: {exc or type(exc).__name__}", UNAVAILABLE, "rayleans status"
             ) from exc
 
     async def _send(self, chunk: Sequence[NumberedLine]) -> list[NumberedLine]:

@@ -8,11 +8,15 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from uuid import uuid4
 
+import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.cli import app
+from gateway.remote.connection import CommandLineError
+from gateway.remote.importer import import_lines, json_lines, read_lines
 from gateway.remote.next_step import next_step
 from tests.integration.service import Service
 
@@ -96,6 +100,52 @@ async def test_refused_lines_of_an_import_say_what_to_try_next(run: Run, tmp_pat
     assert "(request " in line
     assert tried == f"try: {next_step(404, 'customer-not-registered')}"
     assert done.exit_code == 4
+
+
+async def test_import_that_stops_says_how_far_it_got_and_that_it_can_go_on(
+    run: Run, service: Service, tmp_path: Path
+) -> None:
+    file, bad, reader = tmp_path / "some.jsonl", tmp_path / "bad", tmp_path / "reader"
+    file.write_text("".join(f'{{"actor": "customer", "id": "c{n}", "command": "reactivate"}}\n' for n in range(20)))
+    bad.write_text("no token")
+    reader.write_text(service.token("queries:read"))
+
+    for options, exit_code, said, step in (
+        (["--token-file", str(bad)], 5, "401: ", "rayleans token --subject"),
+        (["--token-file", str(reader)], 5, "403: ", "rayleans token --subject"),
+        (["--url", "http://127.0.0.1:1", "--patience", "1"], 6, "gave up after 1 s: ", "rayleans status"),
+    ):
+        done = await run("import", str(file), *options)
+
+        problem, far, tried = done.stderr.splitlines()
+        assert (done.exit_code, done.stdout) == (exit_code, ""), done.stderr
+        assert problem.startswith(f"rayleans: {said}")
+        assert far == "the import stopped there: 0 done, 0 refused; send the same file again, and it goes on"
+        assert tried.startswith(f"try: {step}")
+
+
+async def test_import_that_stopped_goes_on_with_the_same_file(run: Run, service: Service, tmp_path: Path) -> None:
+    file, keys = tmp_path / "many.jsonl", [uuid4().hex for _ in range(600)]
+    data = '{"name": "A", "email": "a@example.com"}'
+    lines = [f'{{"actor": "customer", "id": "{key}", "command": "register", "data": {data}}}' for key in keys]
+    file.write_text("\n".join(lines))
+    batches = 0
+
+    async def lets_one_in(request: httpx.Request) -> None:
+        nonlocal batches
+        batches += 1
+        if batches > 1:
+            request.headers["Authorization"] = "Bearer no token"
+
+    async with httpx.AsyncClient(
+        base_url=service.http.base_url, headers=service.http.headers, event_hooks={"request": [lets_one_in]}
+    ) as http:
+        rows = read_lines(json_lines(file))
+        with pytest.raises(CommandLineError, match="stopped there: 500 done, 0 refused"):
+            await import_lines(http, rows, concurrency=1, patience_s=5, progress=lambda *_: None)
+    done = await run("import", str(file))
+
+    assert done.stdout == "600 done, 500 of them before; 0 refused\n"
 
 
 async def test_table_shows_data_as_they_are(run: Run, service: Service, key: str) -> None:
