@@ -6,11 +6,22 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from gateway.cli.asking import Asking
 from gateway.cli.unfold import unfold
 
-commands = typer.Typer(no_args_is_help=True)
+
+
+class _ListsByItself(TyperGroup):
+    """A group that does its `list` when no command of it is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        unnamed = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        return super().parse_args(ctx, ["list", *args] if unnamed else args)
+
+
+commands = typer.Typer(cls=_ListsByItself)
 parked = typer.Typer(no_args_is_help=True, help="Events that a projection has not folded.")
 commands.add_typer(parked, name="parked")
 
@@ -22,16 +33,20 @@ IdArgument = Annotated[int, typer.Argument(help="Of the event, as `parked list` 
 
 @commands.callback()
 def projections() -> None:
-    """See what projections do, and steer them; needs a token with the scope admin."""
+    """See what projections do, and steer them; without a command they are listed. Needs a token with the scope admin.
+
+    Example:
+      rayleans projections --output json
+    """
 
 
 @commands.command("list")
 @unfold
 def list_(service: Asking) -> None:
-    """List all projections.
+    """List all projections, as `rayleans projections` alone does.
 
     Example:
-      rayleans projections list
+      rayleans projections list --output json
     """
     items = service.ask("GET", ROUTE)["items"]
     if service.for_people:

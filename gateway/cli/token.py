@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from gateway.cli.options import DataOption, settings_of
-from gateway.cli.output import fail
+from gateway.cli.options import DataOption, OutputOption, settings_of
+from gateway.cli.output import Output, fail
 from gateway.remote.connection import USAGE, CommandLineError
 
 commands = typer.Typer()
@@ -21,11 +22,14 @@ def token(
     scope: Annotated[list[str], typer.Option(help="commands:write, queries:read or admin; may be repeated.")],
     expires: Annotated[str, typer.Option(help="For how long: 30m, 12h, 7d.")] = "1h",
     data: DataOption = None,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Make a token with the local signing key of a data directory.
 
-    Example:
+    Examples:
       rayleans token --scope queries:read --subject bob --expires 1h
+
+      rayleans token --scope commands:write --scope queries:read --subject shop --expires 7d --output json
     """
     from gateway.access.auth import TOKEN_SCOPES
     from gateway.access.local_key import LocalKey, LocalKeyError
@@ -35,9 +39,10 @@ def token(
     if unknown:
         fail(CommandLineError(f"no such scope: {', '.join(unknown)}; there are {', '.join(TOKEN_SCOPES)}", USAGE))
     try:
-        typer.echo(LocalKey.load(settings_of(data).data).mint(subject, scopes, _lifetime(expires)))
+        minted = LocalKey.load(settings_of(data).data).mint(subject, scopes, _lifetime(expires))
     except (LocalKeyError, CommandLineError) as exc:
         fail(exc)
+    typer.echo(json.dumps({"token": minted}) if output is Output.JSON else minted)
 
 
 def _lifetime(text: str) -> timedelta:

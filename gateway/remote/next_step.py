@@ -14,7 +14,7 @@ _BY_CODE = {
     "not-found": _WHERE,
     "customer-not-found": "rayleans console, and look for it among the customers",
     "order-not-found": "rayleans console, and look for it among the orders",
-    "projection-not-found": "rayleans projections list",
+    "projection-not-found": "rayleans projections",
     "parked-event-not-found": "rayleans projections parked list {projection}",
     "not-possible": "rayleans projections show {projection}",
     "idempotency-key-reused": "the same again with another command_id, or without one",

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from gateway.access.local_key import LocalKey, local_verifier
 from gateway.cli import app
 from gateway.remote.connection import CommandLineError
 from gateway.remote.importer import import_lines, json_lines, read_lines
@@ -157,6 +158,27 @@ async def test_table_shows_data_as_they_are(run: Run, service: Service, key: str
 
     assert "[red]Rose[/wrong]" in shown.stdout
     assert "'[red]Rose[/wrong]'" in history.stdout
+
+
+async def test_projections_are_listed_when_nothing_else_is_said(run: Run) -> None:
+    listed, bare = await run("projections", "list", "--output", "json"), await run("projections", "--output", "json")
+    items = [json.loads(each.stdout)["items"] for each in (listed, bare)]
+
+    assert [each["name"] for each in items[0]] == [each["name"] for each in items[1]]
+    assert len(items[0]) == 4
+    assert "customers" in (await run("projections")).stdout
+    # What stands before a command is never taken for it and then left out.
+    lost = await run("projections", "--output", "json", "show", "customers")
+    assert (lost.exit_code, lost.stdout) == (2, "")
+
+
+async def test_token_is_made_for_a_pipe_or_as_json(run: Run, tmp_path: Path) -> None:
+    verifier = local_verifier(LocalKey.make_or_load(tmp_path).public_pem)
+    make = ("token", "--subject", "bob", "--scope", "queries:read")
+    bare, as_json = await run(*make), await run(*make, "--output", "json")
+
+    for token in (bare.stdout.strip(), json.loads(as_json.stdout)["token"]):
+        assert (await verifier.verify(token)).subject == "bob"
 
 
 async def test_silos_tell_of_their_last_takeover(run: Run) -> None:
