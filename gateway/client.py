@@ -30,6 +30,7 @@ from actors.domain.json_text import to_short_json
 from actors.errors import ActorsError, OutcomeUnknown, Unavailable
 from actors.runtime.command_id import new_command_id
 from gateway.remote.errors import error_of
+from gateway.remote.path import in_path, key_in_path
 from gateway.remote.references import How, Receipt, RemoteActor, RemoteCustomer, RemoteOrder
 
 TIMEOUT_S = 10.0
@@ -104,16 +105,31 @@ class GatewayClient:
         return RemoteActor(self, decider, key)
 
     async def get_customer(self, key: str, *, after: str | None = None) -> dict[str, Any]:
-        """A customer as they are, not older than the token `after`. Raises `Rejected` when there is none."""
-        return await self.get(f"/v1/customers/{key}", after=after)
+        """A customer as they are, not older than the token `after`.
+
+        Raises:
+            Rejected: there is none.
+            ValueError: nobody can be called so.
+        """
+        return await self.get(f"/v1/customers/{key_in_path(key)}", after=after)
 
     async def get_order(self, key: str, *, after: str | None = None) -> dict[str, Any]:
-        """An order as it is, not older than the token `after`. Raises `Rejected` when there is none."""
-        return await self.get(f"/v1/orders/{key}", after=after)
+        """An order as it is, not older than the token `after`.
+
+        Raises:
+            Rejected: there is none.
+            ValueError: none can be called so.
+        """
+        return await self.get(f"/v1/orders/{key_in_path(key)}", after=after)
 
     async def get_row(self, view: str, key: str, *, after: str | None = None) -> dict[str, Any]:
-        """A row of the view of another domain. Raises `Rejected` when there is none."""
-        return await self.get(f"/v1/views/{view}/{key}", after=after)
+        """A row of the view of another domain.
+
+        Raises:
+            Rejected: there is none.
+            ValueError: the name of the view or the key is empty.
+        """
+        return await self.get(f"/v1/views/{in_path(view)}/{in_path(key)}", after=after)
 
     async def get(
         self, path: str, *, after: str | None = None, timeout_s: float = TIMEOUT_S, **parameters: Any
@@ -146,7 +162,7 @@ class GatewayClient:
         command_id, expected = how.get("command_id") or new_command_id(), how.get("expected_version")
         deadline = time.monotonic() + how.get("timeout", TIMEOUT_S)
         stream = f"{decider.category}-{key}"
-        path = f"/v1/{decider.collection}/{key}/{decider.name_of(command)}"
+        path = f"/v1/{decider.collection}/{key_in_path(key)}/{decider.name_of(command)}"
         headers = {"Content-Type": "application/json", "Idempotency-Key": str(command_id), **_condition(expected)}
         body = to_short_json(command).encode()
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.asking import Asking
+from gateway.cli.options import part_of_path
 from gateway.cli.output import run
 from gateway.cli.unfold import unfold
 from gateway.remote.connection import ask
@@ -14,7 +15,7 @@ from gateway.remote.connection import ask
 _PAGE = 200
 _COLUMNS = ("version", "recorded_at", "type", "data", "by")
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Of the actor.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Of the actor.", callback=part_of_path)]
 
 
 def commands_for(kind: str, collection: str) -> typer.Typer:

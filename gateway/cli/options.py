@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.output import Output, fail
+from gateway.remote.path import key_in_path
 from gateway.settings import Settings, SettingsError, check
 
 DataOption = Annotated[Path | None, typer.Option(help="Directory of everything that is this service's own.")]
@@ -24,3 +25,11 @@ def settings_of(data: Path | None) -> Settings:
     except SettingsError as exc:
         fail(exc)
     return settings
+
+
+def part_of_path(name: str) -> str:
+    """Callback of an argument that becomes a part of a path; wrong usage when it would lead elsewhere."""
+    try:
+        return key_in_path(name)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc)) from exc

@@ -9,8 +9,8 @@ import typer
 from typer.core import TyperGroup
 
 from gateway.cli.asking import Asking
+from gateway.cli.options import part_of_path
 from gateway.cli.unfold import unfold
-
 
 
 class _ListsByItself(TyperGroup):
@@ -27,7 +27,7 @@ commands.add_typer(parked, name="parked")
 
 ROUTE = "/v1/admin/projections"
 
-NameArgument = Annotated[str, typer.Argument(help="Of the projection.")]
+NameArgument = Annotated[str, typer.Argument(help="Of the projection.", callback=part_of_path)]
 IdArgument = Annotated[int, typer.Argument(help="Of the event, as `parked list` shows it.")]
 
 

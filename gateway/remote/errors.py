@@ -37,6 +37,8 @@ def error_of(  # noqa: PLR0911 - one table, in one place
     match response.status_code:
         case 401 | 403:
             return NotAllowed(f"{detail} ({code})")
+        case 404 if code in {"", "not-found"}:
+            return InvalidCommand(f"{response.request.url}: {detail}")
         case 404 | 409:
             return Rejected(code, detail, response.status_code == 404)
         case 412:

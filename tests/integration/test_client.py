@@ -79,6 +79,38 @@ async def test_errors_are_those_of_a_reference(service: Service, key: str) -> No
             await reader.customer(key).rename(name="A")
 
 
+@pytest.mark.parametrize("wrong", ["../orders/x", "", "a/history", "a?limit=1"])
+async def test_key_that_would_lead_elsewhere_is_no_key(service: Service, wrong: str) -> None:
+    async with client_of(service) as client:
+        for query in (client.get_customer, client.get_order):
+            with pytest.raises(ValueError, match="is no id"):
+                await query(wrong)
+
+
+async def test_key_of_a_row_may_be_anything_but_empty(service: Service) -> None:
+    async with client_of(service) as client:
+        with pytest.raises(InvalidCommand, match=r"/v1/views/sales/\.\.%2Forders%2Fx%3Flimit%3D1: there is nothing"):
+            await client.get_row("sales", "../orders/x?limit=1")
+        with pytest.raises(ValueError, match="empty"):
+            await client.get_row("sales", "")
+
+
+async def test_customer_may_be_called_dot(service: Service) -> None:
+    async with client_of(service) as client:
+        for key in (".", ".."):
+            registered = await client.customer(key).register(name="Dot", email="dot@example.com")
+
+            assert (await client.get_customer(key, after=registered.token))["id"] == key
+
+
+async def test_address_without_anything_is_no_rejection(service: Service) -> None:
+    async with client_of(service) as client, GatewayClient(f"{url_of(service)}/api", "any") as astray:
+        with pytest.raises(InvalidCommand, match="/v1/nothing: there is nothing at this address"):
+            await client.get("/v1/nothing")
+        with pytest.raises(InvalidCommand, match="/api/v1/customers/alice/rename: there is nothing"):
+            await astray.customer("alice").rename(name="A")
+
+
 async def test_lost_answer_is_asked_for_again_under_the_same_key(service: Service, key: str) -> None:
     lossy = _Lossy(2)
     token = service.token("commands:write")

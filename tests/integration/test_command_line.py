@@ -181,6 +181,25 @@ async def test_token_is_made_for_a_pipe_or_as_json(run: Run, tmp_path: Path) -> 
         assert (await verifier.verify(token)).subject == "bob"
 
 
+@pytest.mark.parametrize("wrong", ["../orders/x", "", "a/history", "a?limit=1", "a b"])
+@pytest.mark.parametrize("command", ["customer show", "customer history", "order show", "projections show"])
+async def test_id_that_would_lead_elsewhere_is_wrong_usage(run: Run, command: str, wrong: str) -> None:
+    done = await run(*command.split(), wrong)
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"{wrong!r} is no id: use 1 to 64 of the characters A-Z a-z 0-9 . _ ~ -" in " ".join(done.stderr.split())
+
+
+async def test_customer_may_be_called_dot(run: Run, service: Service) -> None:
+    token = await service.register("%2E%2E")
+    await service.http.get("/v1/customers/%2E%2E", headers={"Consistency-Token": token})
+
+    shown, history = [await run("customer", what, "..", "--output", "json") for what in ("show", "history")]
+
+    assert json.loads(shown.stdout)["id"] == ".."
+    assert len(json.loads(history.stdout)["items"]) == 1
+
+
 async def test_silos_tell_of_their_last_takeover(run: Run) -> None:
     (silo,) = json.loads((await run("silos", "--output", "json")).stdout)["items"]
 
