@@ -68,7 +68,7 @@ async def test_error_names_the_problem_the_request_and_what_to_try_next(run: Run
         ("customer show bob", 3, "customer-not-found", "rayleans console"),
         ("customer show alice --as-of-version 7", 3, "version-not-found", "rayleans customer history alice"),
         ("customer show alice --as-of yesterday", 4, "invalid", "the same with --help"),
-        ("projections show nothing", 3, "projection-not-found", "rayleans projections list"),
+        ("projections show nothing", 3, "projection-not-found", "rayleans projections"),
         ("projections parked retry sales 7", 3, "parked-event-not-found", "rayleans projections parked list sales"),
         ("projections rebuild sales --accept", 4, "not-possible", "rayleans projections show sales"),
     ):
