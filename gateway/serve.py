@@ -35,7 +35,7 @@ from gateway.ray_actors import (
     stop_service,
 )
 from gateway.readiness import wait_until_ready, watch_port
-from gateway.settings import Settings, SettingsError
+from gateway.settings import Settings, SettingsError, read_settings
 from projections.projection import projections_of
 from projections.ray_actors import ProjectionConfig, start_projection
 from projections.share import Share
@@ -146,7 +146,7 @@ async def temporary_service(
         fill_log: given the address of the log and its number of partitions, before anybody else has it.
     """
     with tempfile.TemporaryDirectory(prefix="rayleans-", ignore_cleanup_errors=True) as folder:
-        settings = Settings(data=Path(folder) / "data", events_url=None, views_url=None, domain=domain)
+        settings = read_settings(data=Path(folder) / "data", events_url=None, views_url=None, domain=domain)
         plan = Plan(port=free_port(), silos=silos, placement=placement)
         if fill_log is not None:
             with DataDir(settings.data) as data:

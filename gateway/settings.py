@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -32,7 +33,7 @@ class Settings(BaseSettings):
     auth_issuer: str | None = None
     auth_audience: str | None = None
     allowed_hosts: str = ""
-    rate_per_s: float = Field(default=10_000.0, gt=0)
+    rate_per_s: float = Field(default=10_000.0, gt=0, allow_inf_nan=False, description="a number greater than 0")
 
     @property
     def hosts(self) -> list[str]:
@@ -46,7 +47,25 @@ class Settings(BaseSettings):
 
 
 class SettingsError(Exception):
-    """Settings that do not go together; the message says which and what to do."""
+    """Settings that cannot be used, or do not go together; the message says which and what to do."""
+
+
+def read_settings(**given: Any) -> Settings:
+    """The settings in the environment, but for those that are given.
+
+    Raises:
+        SettingsError: a variable has a value that its setting does not take.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as exc:
+        wrong = [(str(error["loc"][0]), error["input"]) for error in exc.errors()]
+        raise SettingsError(
+            "; ".join(
+                f"RAYLEANS_{name.upper()} is {value!r} and must be {Settings.model_fields[name].description}"
+                for name, value in wrong
+            )
+        ) from exc
 
 
 def check(settings: Settings) -> None:

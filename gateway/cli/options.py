@@ -9,7 +9,7 @@ import typer
 
 from gateway.cli.output import Output, fail
 from gateway.remote.path import key_in_path
-from gateway.settings import Settings, SettingsError, check
+from gateway.settings import Settings, SettingsError, check, read_settings
 
 DataOption = Annotated[Path | None, typer.Option(help="Directory of everything that is this service's own.")]
 UrlOption = Annotated[str | None, typer.Option(envvar="RAYLEANS_URL", help="Of the service.")]
@@ -19,8 +19,8 @@ OutputOption = Annotated[Output, typer.Option(help="A table for people or JSON f
 
 def settings_of(data: Path | None) -> Settings:
     """The settings of a service on this machine; None = its data directory is the usual one."""
-    settings = Settings() if data is None else Settings(data=data)
     try:
+        settings = read_settings() if data is None else read_settings(data=data)
         check(settings)
     except SettingsError as exc:
         fail(exc)

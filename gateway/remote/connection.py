@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from gateway.remote.next_step import next_step
-from gateway.settings import Settings
+from gateway.settings import read_settings
 
 DEFAULT_URL = "http://127.0.0.1:8700"
 
@@ -39,6 +39,7 @@ def open_gateway(url: str | None, token_file: Path | None) -> httpx.AsyncClient:
 
     Raises:
         CommandLineError: the token cannot be read.
+        SettingsError: the settings, which say where the data directory is, cannot be read.
     """
     return httpx.AsyncClient(
         base_url=service_url(url),
@@ -53,7 +54,7 @@ def service_url(url: str | None) -> str:
 
 
 def _read_token(token_file: Path | None) -> str:
-    path = token_file or Path(os.environ.get("RAYLEANS_TOKEN_FILE") or Settings().data / "token")
+    path = token_file or Path(os.environ.get("RAYLEANS_TOKEN_FILE") or read_settings().data / "token")
     try:
         return path.read_text().strip()
     except OSError as exc:

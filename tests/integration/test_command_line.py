@@ -200,6 +200,22 @@ async def test_customer_may_be_called_dot(run: Run, service: Service) -> None:
     assert len(json.loads(history.stdout)["items"]) == 1
 
 
+@pytest.mark.parametrize("wrong", ["abc", "0", "inf", ""])
+@pytest.mark.parametrize(
+    "command",
+    ["serve", "console", "doctor", "verify log", "token --subject bob --scope admin", "status", "demo"],
+)
+async def test_setting_with_a_wrong_value_is_wrong_usage(
+    run: Run, environment: dict[str, str], command: str, wrong: str
+) -> None:
+    del environment["RAYLEANS_TOKEN_FILE"]
+    environment["RAYLEANS_RATE_PER_S"] = wrong
+    done = await run(*command.split())
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == f"rayleans: RAYLEANS_RATE_PER_S is {wrong!r} and must be a number greater than 0\n"
+
+
 async def test_silos_tell_of_their_last_takeover(run: Run) -> None:
     (silo,) = json.loads((await run("silos", "--output", "json")).stdout)["items"]
 
