@@ -12,13 +12,16 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from actors.domain.domain import DomainError, load_domain
 from gateway.cli.asking import Asking
 from gateway.cli.output import fail, messages, run, suggest
 from gateway.cli.unfold import unfold
 from gateway.remote.connection import REJECTED, USAGE, CommandLineError
 from gateway.remote.csv_rows import Rows, csv_commands, row_mapping
 from gateway.remote.importer import ImportReport, check_file, import_lines, json_lines, read_lines
+from gateway.remote.named_columns import NamedColumns
 from gateway.remote.next_step import next_step
+from gateway.settings import SettingsError, read_settings
 
 SHOWN_REFUSALS = 20
 
@@ -44,15 +47,30 @@ def import_(
     The file is checked before anything is sent. Lines for one actor are done in their order. Lines that were
     rejected are tried again the next time. After an interruption, send the same file again.
 
-    Of a CSV file, --map says which column is which field: the field `id` is the actor's, `lines.0.sku` is a field
-    of the first of a list. Kinds are text, int, cents (12.99 is 1299) and time. Empty cells are left out.
+    A CSV file has the columns actor, id and command, perhaps command_id and expected_version, and each other column
+    is a field of the command by its name; `lines.0.sku` is a field of the first of a list. Empty cells are left
+    out. A column is read as its field wants it in the domain that RAYLEANS_DOMAIN names; `price:cents` as the name
+    of a column says otherwise. Kinds are text, int, cents (12.99 is 1299) and time.
+
+    For a CSV file with other columns, --actor and --command say what each row is, and --map says which column is
+    which field, of which kind; the field `id` is the actor's.
 
     Example line:
 
       {"actor": "customer", "id": "alice", "command": "rename", "data": {"name": "Alice Smith"}}
 
+    Example table:
+
+      actor,id,command,name,email,credit_limit
+
+      customer,alice,register,Alice,alice@example.com,50000
+
+      customer,alice,rename,Alice Smith,,
+
     Examples:
       rayleans import purchases.jsonl --concurrency 8
+
+      rayleans import commands.csv
 
       rayleans import people.csv --actor customer --command register
           --map id=number --map name=name --map email=mail --map credit_limit=limit:cents
@@ -63,7 +81,7 @@ def import_(
     """
     try:
         rows = _rows(file, actor, command, map_ or [], set_ or [], then or [])
-    except CommandLineError as exc:
+    except (CommandLineError, DomainError, SettingsError) as exc:
         fail(exc)
     report = run(_import(service, file, rows, concurrency, patience))
     if service.for_people:
@@ -90,6 +108,8 @@ def _rows(
         return partial(json_lines, file)
     if file.suffix != ".csv":
         raise CommandLineError(f"{file} is called neither .jsonl nor .csv; send JSON lines or a table", USAGE)
+    if (actor, command, maps, constants, then) == (None, None, [], [], []):
+        return partial(csv_commands, file, NamedColumns(load_domain(read_settings().domain)))
     if actor is None or command is None:
         raise CommandLineError("say what the rows are: --actor customer --command register --map id=COLUMN …", USAGE)
     return partial(csv_commands, file, row_mapping(actor, command, maps, constants, then))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.remote.connection import USAGE, CommandLineError
 
@@ -20,7 +20,10 @@ class Mistake(str):
     __slots__ = ()
 
 
+_NAMES = "rayleans import --help; it says how columns are to be called, and how --map tells what others are"
+
 Rows = Iterator[tuple[int, str | Mistake]]
+Row = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,38 @@ class RowMapping:
     Attributes:
         fields: of the first command; `id` is the actor's.
         then: names of commands without fields that follow it.
+        beside: what the first command has beside its fields, such as `expected_version`.
     """
 
     actor: str
     command: str
     fields: Sequence[Source]
-    then: Sequence[str]
+    then: Sequence[str] = ()
+    beside: Sequence[Source] = ()
+
+    @property
+    def needed(self) -> Sequence[str]:
+        """Names of the columns that it reads."""
+        return [each.column for each in self.fields if each.column]
+
+    def of_row(self, row: Row) -> RowMapping:
+        """Itself: it is the same for all rows."""
+        return self
+
+
+class Mappings(Protocol):
+    """How each row of a file becomes commands.
+
+    Attributes:
+        needed: names of the columns that the file must have.
+    """
+
+    @property
+    def needed(self) -> Sequence[str]: ...
+
+    def of_row(self, row: Row) -> RowMapping:
+        """The mapping of one row."""
+        ...
 
 
 def row_mapping(
@@ -66,37 +95,45 @@ def row_mapping(
     return RowMapping(actor, command, fields, then)
 
 
-def csv_commands(path: Path, mapping: RowMapping) -> Rows:
+def csv_commands(path: Path, mappings: Mappings) -> Rows:
     """The commands of a file as JSON texts, each with the number of its line; a row that makes none is a `Mistake`.
 
     Raises:
-        CommandLineError: the file has not the columns that the mapping names.
+        CommandLineError: the file has not the columns that are needed.
     """
     with path.open(newline="", encoding="utf-8-sig") as file:
         dialect = _dialect(file.read(8192))
         file.seek(0)
         rows = csv.DictReader(file, dialect=dialect)
-        missing = {each.column for each in mapping.fields if each.column} - set(rows.fieldnames or [])
+        missing = set(mappings.needed) - set(rows.fieldnames or [])
         if missing:
             there = ", ".join(rows.fieldnames or []) or "no columns"
-            raise CommandLineError(f"{path} has no column {', '.join(sorted(missing))}; it has {there}", USAGE)
+            raise CommandLineError(f"{path} has no column {', '.join(sorted(missing))}; it has {there}", USAGE, _NAMES)
         for row in rows:
             try:
-                yield from ((rows.line_num, text) for text in _commands(row, mapping))
+                if None in row:
+                    raise ValueError("more cells than columns; a text with the delimiter in it stands in quotes")
+                yield from ((rows.line_num, text) for text in _commands(row, mappings.of_row(row)))
             except ValueError as exc:
                 yield rows.line_num, Mistake(exc)
 
 
-def _commands(row: Mapping[str, str | None], mapping: RowMapping) -> Iterator[str]:
-    line: dict[str, Any] = {}
-    for field in mapping.fields:
-        text = field.value if field.column is None else (row[field.column] or "").strip()
-        if text:
-            _put(line, field, text)
+def _commands(row: Row, mapping: RowMapping) -> Iterator[str]:
+    line, beside = _values(row, mapping.fields), _values(row, mapping.beside)
     key = line.pop("id", None)
-    yield json.dumps({"actor": mapping.actor, "id": key, "command": mapping.command, "data": line})
+    whose = {"actor": mapping.actor or None, "id": key}
+    yield json.dumps({**whose, "command": mapping.command or None, "data": line, **beside})
     for name in mapping.then:
-        yield json.dumps({"actor": mapping.actor, "id": key, "command": name})
+        yield json.dumps({**whose, "command": name})
+
+
+def _values(row: Row, sources: Sequence[Source]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for source in sources:
+        text = source.value if source.column is None else (row[source.column] or "").strip()
+        if text:
+            _put(values, source, text)
+    return values
 
 
 def _put(line: dict[str, Any], field: Source, text: str) -> None:
@@ -120,12 +157,21 @@ def _put(line: dict[str, Any], field: Source, text: str) -> None:
 
 def _source(text: str, *, constant: bool) -> Source:
     field, equals, rest = text.partition("=")
-    name, colon, kind = rest.rpartition(":")
-    if not colon or kind not in _KINDS:
-        name, kind = rest, "text"
+    name, kind = name_and_kind(rest)
     if not (field and equals and name):
         raise CommandLineError(f"{text!r} is no mapping; write field=column, or field=column:kind", USAGE)
-    return Source(field.split("."), None if constant else name, _KINDS[kind], name if constant else "")
+    return source(field, None if constant else name, kind, name if constant else "")
+
+
+def source(field: str, column: str | None, kind: str, value: str = "") -> Source:
+    """Where the value of a field comes from; without a kind it is text."""
+    return Source(field.split("."), column, _KINDS[kind or "text"], value)
+
+
+def name_and_kind(text: str) -> tuple[str, str]:
+    """What stands before and behind the last colon; all, and no kind, when that is none."""
+    name, _, kind = text.rpartition(":")
+    return (name, kind) if name and kind in _KINDS else (text, "")
 
 
 def _cents(text: str) -> int:

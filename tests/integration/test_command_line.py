@@ -149,6 +149,40 @@ async def test_import_that_stopped_goes_on_with_the_same_file(run: Run, service:
     assert done.stdout == "600 done, 500 of them before; 0 refused\n"
 
 
+async def test_table_with_named_columns_is_imported_as_it_is(
+    run: Run, service: Service, key: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "commands.csv"
+    file.write_text(
+        "actor,id,command,name,email,credit_limit,expected_version\n"
+        f"customer,{key},register,Alice,alice@example.com,50000,\n"
+        f"customer,{key},rename,42,,,1\n"
+    )
+
+    first, second = await run("import", str(file)), await run("import", str(file), "--concurrency", "8")
+
+    assert (first.stdout, first.exit_code) == ("2 done, 0 of them before; 0 refused\n", 0)
+    assert second.stdout == "2 done, 2 of them before; 0 refused\n"
+    history = (await service.http.get(f"/v1/customers/{key}/history")).json()
+    assert [each["data"] for each in history["items"]] == [
+        {"name": "Alice", "email": "alice@example.com", "credit_limit": 50000},
+        {"name": "42"},
+    ]
+
+
+async def test_table_with_other_columns_says_what_to_do(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("number,name\n1,Alice\n")
+    unmapped, half = await run("import", str(file)), await run("import", str(file), "--map", "id=number")
+
+    assert (unmapped.exit_code, unmapped.stdout) == (2, "")
+    said, tried = unmapped.stderr.splitlines()
+    assert said == f"rayleans: {file} has no column actor, command, id; it has number, name"
+    assert tried.startswith("try: rayleans import --help")
+    assert (half.exit_code, half.stdout) == (2, "")
+    assert "say what the rows are: --actor customer" in half.stderr
+
+
 async def test_table_shows_data_as_they_are(run: Run, service: Service, key: str) -> None:
     body = {"name": "[red]Rose[/wrong]", "email": "rose@example.com"}
     registered = await service.http.post(f"/v1/customers/{key}/register", json=body)

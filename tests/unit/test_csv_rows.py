@@ -9,6 +9,8 @@ import pytest
 from gateway.remote.connection import CommandLineError
 from gateway.remote.csv_rows import Mistake, csv_commands, row_mapping
 from gateway.remote.importer import check_file, read_lines
+from gateway.remote.named_columns import NamedColumns
+from projections.standard import STANDARD
 
 PURCHASES = """order;customer;day;count;price
 o1;4;19970101;2;29.33
@@ -81,6 +83,60 @@ def test_mapping_that_says_nothing_is_refused(maps: tuple[str, ...]) -> None:
 def test_column_that_is_not_there_is_named(file: Path) -> None:
     with pytest.raises(CommandLineError, match="no column nam; it has id, name"):
         commands(file, "id,name\na,A\n", "id=id", "name=nam")
+
+
+def named(file: Path, text: str) -> list[Any]:
+    file.write_text(text)
+    rows = csv_commands(file, NamedColumns(STANDARD))
+    return [text if isinstance(text, Mistake) else json.loads(text) for _, text in rows]
+
+
+def test_header_says_what_the_columns_are(file: Path) -> None:
+    found = named(
+        file,
+        "id;command;customer_id;currency;ordered_at;lines.0.sku;lines.0.quantity;lines.0.unit_price:cents;actor;reason\n"
+        "o1;create;4;USD;2026-01-31;7;2;12.99;order;\n"
+        "o1;cancel;;;;;;;order;7\n",
+    )
+
+    line = {"sku": "7", "quantity": 2, "unit_price": 1299}
+    create = {"customer_id": "4", "currency": "USD", "ordered_at": "2026-01-31T00:00:00Z", "lines": [line]}
+    assert found == [
+        {"actor": "order", "id": "o1", "command": "create", "data": create},
+        {"actor": "order", "id": "o1", "command": "cancel", "data": {"reason": "7"}},
+    ]
+
+
+def test_column_is_read_as_the_command_of_its_row_wants_it(file: Path) -> None:
+    found = named(
+        file,
+        "actor,id,command,credit_limit,expected_version,command_id\n"
+        "customer,a,change-credit-limit,500,1,\n"
+        "customer,a,unknown,500,,0192f0c1-2f3e-7abc-8def-0123456789ab\n"
+        "unknown,a,change-credit-limit,500,,\n"
+        "customer,a,change-credit-limit,5.5,,\n",
+    )
+
+    assert [(each["data"], each.get("expected_version"), each.get("command_id")) for each in found[:3]] == [
+        ({"credit_limit": 500}, 1, None),
+        ({"credit_limit": "500"}, None, "0192f0c1-2f3e-7abc-8def-0123456789ab"),
+        ({"credit_limit": "500"}, None, None),
+    ]
+    assert found[3] == "credit_limit: '5.5' cannot be read"
+
+
+def test_row_without_actor_id_or_command_is_found_before_anything_is_sent(file: Path) -> None:
+    file.write_text("actor,id,command\n,a,rename\ncustomer,,rename\ncustomer,a,\n")
+
+    with pytest.raises(CommandLineError, match=r"(?s)line 2: actor: .*line 3: id: .*line 4: command: "):
+        check_file(file, csv_commands(file, NamedColumns(STANDARD)))
+
+
+def test_comma_that_stands_in_no_quotes_does_not_cut_a_value(file: Path) -> None:
+    found = commands(file, 'id,name\na,Smith, Alice\nb,"Smith, Bob"\n', "id=id", "name=name")
+
+    assert isinstance(found[0], Mistake)
+    assert found[1]["data"] == {"name": "Smith, Bob"}
 
 
 def test_bad_rows_are_found_before_anything_is_sent(file: Path) -> None:
