@@ -43,7 +43,8 @@ class LocalKey:
         try:
             private = load_pem(path.read_bytes(), password=None)
         except (OSError, ValueError) as exc:
-            raise LocalKeyError(f"cannot read the signing key {path}: {exc}. `rayleans serve` makes one.") from exc
+            why = exc.strerror if isinstance(exc, OSError) else exc
+            raise LocalKeyError(f"cannot read the signing key {path}: {why}. `rayleans serve` makes one.") from exc
         if not isinstance(private, Ed25519PrivateKey):
             raise LocalKeyError(f"{path} is no Ed25519 key; remove it, and `rayleans serve` makes a new one")
         return cls(private)

@@ -5,14 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 import typer
 
 from gateway.cli.output import Output, fail
+from gateway.remote.connection import DEFAULT_URL
 from gateway.remote.path import key_in_path
 from gateway.settings import Settings, SettingsError, check, read_settings
 
+
+def _address(url: str | None) -> str | None:
+    """Callback of the option for one; wrong usage when nothing can be there."""
+    try:
+        parts = httpx.URL(url or DEFAULT_URL)
+    except httpx.InvalidURL as exc:
+        raise typer.BadParameter(f"{url!r} is no address: {exc}") from exc
+    if parts.scheme not in ("http", "https") or not parts.host:
+        raise typer.BadParameter(f"{url!r} is no address; write it as {DEFAULT_URL}")
+    return url
+
+
 DataOption = Annotated[Path | None, typer.Option(help="Directory of everything that is this service's own.")]
-UrlOption = Annotated[str | None, typer.Option(envvar="RAYLEANS_URL", help="Of the service.")]
+UrlOption = Annotated[str | None, typer.Option(envvar="RAYLEANS_URL", help="Of the service.", callback=_address)]
 TokenFileOption = Annotated[Path | None, typer.Option(envvar="RAYLEANS_TOKEN_FILE", help="File with a token.")]
 OutputOption = Annotated[Output, typer.Option(help="A table for people or JSON for programs.")]
 

@@ -36,6 +36,8 @@ def token(
 
     scopes = [each for part in scope for each in part.split()]
     unknown = sorted(set(scopes) - set(TOKEN_SCOPES))
+    if not scopes or not subject.strip():
+        fail(CommandLineError("a token without a subject or without a scope is good for nothing", USAGE))
     if unknown:
         fail(CommandLineError(f"no such scope: {', '.join(unknown)}; there are {', '.join(TOKEN_SCOPES)}", USAGE))
     try:
@@ -46,7 +48,7 @@ def token(
 
 
 def _lifetime(text: str) -> timedelta:
-    matched = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    matched = re.fullmatch(r"([1-9]\d{0,5})([smhd])", text)
     if matched is None:
         raise CommandLineError(f"{text!r} is no time; write 30m, 12h or 7d", USAGE)
     unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[matched[2]]

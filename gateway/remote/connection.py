@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from gateway.settings import read_settings
 DEFAULT_URL = "http://127.0.0.1:8700"
 
 OK, ERROR, USAGE, NOT_FOUND, REJECTED, NOT_ALLOWED, UNAVAILABLE, CHECK_FAILED = range(8)
+
+_TOKEN = re.compile(rb"[!-~]+")
+_FROM_SERVE = "rayleans serve, which writes one here; or name the file with --token-file or RAYLEANS_TOKEN_FILE"
 
 _EXIT_CODES = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 404: NOT_FOUND, 409: REJECTED, 412: REJECTED, 422: REJECTED}
 
@@ -56,13 +60,12 @@ def service_url(url: str | None) -> str:
 def _read_token(token_file: Path | None) -> str:
     path = token_file or Path(os.environ.get("RAYLEANS_TOKEN_FILE") or read_settings().data / "token")
     try:
-        return path.read_text().strip()
+        token = path.read_bytes().strip()
     except OSError as exc:
-        raise CommandLineError(
-            f"cannot read the token in {path}: {exc.strerror}",
-            NOT_ALLOWED,
-            "rayleans serve, which writes one here; or name the file with --token-file or RAYLEANS_TOKEN_FILE",
-        ) from exc
+        raise CommandLineError(f"cannot read the token in {path}: {exc.strerror}", NOT_ALLOWED, _FROM_SERVE) from exc
+    if _TOKEN.fullmatch(token) is None:
+        raise CommandLineError(f"there is no token in {path}", NOT_ALLOWED, _FROM_SERVE)
+    return token.decode("ascii")
 
 
 async def ask(http: httpx.AsyncClient, method: str, path: str, *, also: Collection[int] = (), **sent: Any) -> Any:

@@ -86,7 +86,9 @@ def check_file(path: Path, rows: Rows) -> int:
         for number, text in rows:
             count += 1
             wrong += _mistakes(number, text)
-    except (OSError, UnicodeDecodeError, csv.Error) as exc:
+    except OSError as exc:
+        raise CommandLineError(f"cannot read {path}: {exc.strerror}", USAGE) from exc
+    except (UnicodeDecodeError, csv.Error) as exc:
         raise CommandLineError(f"cannot read {path}: {exc}", USAGE) from exc
     if wrong:
         more = f"\n  … and {len(wrong) - _SHOWN_ERRORS} more" if len(wrong) > _SHOWN_ERRORS else ""

@@ -250,6 +250,48 @@ async def test_setting_with_a_wrong_value_is_wrong_usage(
     assert done.stderr == f"rayleans: RAYLEANS_RATE_PER_S is {wrong!r} and must be a number greater than 0\n"
 
 
+@pytest.mark.parametrize("address", ["nonsense", "ftp://x", "http://127.0.0.1:port", "http://"])
+@pytest.mark.parametrize("command", ["status", "doctor", "console"])
+async def test_address_where_nothing_can_be_is_wrong_usage(run: Run, command: str, address: str) -> None:
+    done = await run(command, "--url", address)
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"{address!r} is no address" in done.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", "Ä".encode(), b"two\nlines"])
+async def test_file_without_a_token_is_told_as_such(run: Run, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "token").write_bytes(content)
+
+    done = await run("customer", "show", "alice")
+
+    assert done.exit_code == 5
+    assert done.stderr.startswith(f"rayleans: there is no token in {tmp_path / 'token'}\ntry: ")
+
+
+@pytest.mark.parametrize(
+    ("subject", "scope", "expires"), [("", "admin", "1h"), ("bob", " ", "1h"), ("bob", "admin", "0h")]
+)
+async def test_token_that_nobody_could_use_is_wrong_usage(
+    run: Run, tmp_path: Path, subject: str, scope: str, expires: str
+) -> None:
+    LocalKey.make_or_load(tmp_path)
+
+    done = await run("token", "--subject", subject, "--scope", scope, "--expires", expires)
+
+    assert (done.exit_code, done.stdout) == (2, "")
+
+
+async def test_file_that_is_not_there_is_told_once(run: Run, tmp_path: Path) -> None:
+    token, imported = (
+        await run("token", "--subject", "bob", "--scope", "admin"),
+        await run("import", str(tmp_path / "a.csv")),
+    )
+
+    assert imported.stderr == f"rayleans: cannot read {tmp_path / 'a.csv'}: No such file or directory\n"
+    assert f"{tmp_path / 'signing-key.pem'}: No such file or directory. `rayleans serve`" in token.stderr
+
+
 async def test_silos_tell_of_their_last_takeover(run: Run) -> None:
     (silo,) = json.loads((await run("silos", "--output", "json")).stdout)["items"]
 
