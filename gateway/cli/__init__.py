@@ -5,6 +5,7 @@ Data on stdout, messages on stderr, exit codes as the contract has them (`gatewa
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
 
@@ -37,12 +38,26 @@ app.add_typer(token.commands)
 app.add_typer(silos.commands)
 app.add_typer(importing.commands)
 app.add_typer(doctor.commands)
-app.add_typer(actors.commands_for("customer", "customers"), name="customer")
-app.add_typer(actors.commands_for("order", "orders"), name="order")
+app.add_typer(actors.commands_for("customers"), name="customer")
+app.add_typer(actors.commands_for("orders"), name="order")
 app.add_typer(events.commands, name="events")
 app.add_typer(projections.commands, name="projections")
 app.add_typer(verify.commands, name="verify")
 app.add_typer(bench.commands, name="bench")
+
+
+def _keep_lines(group: typer.Typer) -> None:
+    """Let help texts have their examples as they are written: click fills lines up, unless it is told not to."""
+    for command in group.registered_commands:
+        written = command.help or inspect.getdoc(command.callback) or ""
+        paragraphs = written.split("\n\n")
+        command.help = "\n\n".join(f"\b\n{each}" if "  " in each else each for each in paragraphs)
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            _keep_lines(inner.typer_instance)
+
+
+_keep_lines(app)
 
 
 def main() -> None:

@@ -18,9 +18,9 @@ _COLUMNS = ("version", "recorded_at", "type", "data", "by")
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Of the actor.", callback=part_of_path)]
 
 
-def commands_for(kind: str, collection: str) -> typer.Typer:
+def commands_for(collection: str) -> typer.Typer:
     """`show` and `history` for one kind of actor."""
-    commands = typer.Typer(help=f"What a {kind} is, was, and what happened to it.", no_args_is_help=True)
+    commands = typer.Typer(help=f"What {collection} are, were, and what happened to them.", no_args_is_help=True)
 
     @commands.command()
     @unfold

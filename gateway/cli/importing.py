@@ -42,7 +42,7 @@ def import_(
     *,
     service: Asking,
 ) -> None:
-    """Send commands from a file. Sending the same file again changes nothing that was done.
+    r"""Send commands from a file. Sending the same file again changes nothing that was done.
 
     The file is checked before anything is sent. Lines for one actor are done in their order. Lines that were
     rejected are tried again the next time. After an interruption, send the same file again.
@@ -56,15 +56,11 @@ def import_(
     which field, of which kind; the field `id` is the actor's.
 
     Example line:
-
       {"actor": "customer", "id": "alice", "command": "rename", "data": {"name": "Alice Smith"}}
 
     Example table:
-
       actor,id,command,name,email,credit_limit
-
       customer,alice,register,Alice,alice@example.com,50000
-
       customer,alice,rename,Alice Smith,,
 
     Examples:
@@ -72,11 +68,11 @@ def import_(
 
       rayleans import commands.csv
 
-      rayleans import people.csv --actor customer --command register
+      rayleans import people.csv --actor customer --command register \
           --map id=number --map name=name --map email=mail --map credit_limit=limit:cents
 
-      rayleans import purchases.csv --actor order --command create --then place --then ship
-          --map id=order --map customer_id=customer --map ordered_at=day:time --set currency=USD
+      rayleans import purchases.csv --actor order --command create --then place --then ship \
+          --map id=order --map customer_id=customer --map ordered_at=day:time --set currency=USD \
           --set lines.0.sku=cd --map lines.0.quantity=count:int --map lines.0.unit_price=price:cents
     """
     try:

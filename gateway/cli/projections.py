@@ -33,11 +33,7 @@ IdArgument = Annotated[int, typer.Argument(help="Of the event, as `parked list` 
 
 @commands.callback()
 def projections() -> None:
-    """See what projections do, and steer them; without a command they are listed. Needs a token with the scope admin.
-
-    Example:
-      rayleans projections --output json
-    """
+    """See what projections do, and steer them; without a command all are listed. Needs a token with the scope admin."""
 
 
 @commands.command("list")

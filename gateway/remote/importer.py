@@ -225,8 +225,9 @@ class _Sender:
             self._report.done += 1
             self._report.replayed += bool(answer["replayed"])
         else:
-            said = (answer.get(member, "") for member in ("code", "detail", "request_id"))
-            self._report.refused.append(Refusal(line.number, status, *said))
+            code, detail, request = (answer.get(member, "") for member in ("code", "detail", "request_id"))
+            wrong = "".join(f"; {each['pointer']}: {each['detail']}" for each in answer.get("errors", ()))
+            self._report.refused.append(Refusal(line.number, status, code, f"{detail}{wrong}", request))
         return True
 
 

@@ -149,6 +149,15 @@ async def test_import_that_stopped_goes_on_with_the_same_file(run: Run, service:
     assert done.stdout == "600 done, 500 of them before; 0 refused\n"
 
 
+async def test_refused_line_of_an_import_names_the_field(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "refused.jsonl"
+    file.write_text('{"actor": "customer", "id": "bob", "command": "rename", "data": {"name": 1}}\n')
+
+    done = await run("import", str(file))
+
+    assert "the body does not fit; /name: " in done.stderr
+
+
 async def test_table_with_named_columns_is_imported_as_it_is(
     run: Run, service: Service, key: str, tmp_path: Path
 ) -> None:
@@ -290,6 +299,13 @@ async def test_file_that_is_not_there_is_told_once(run: Run, tmp_path: Path) -> 
 
     assert imported.stderr == f"rayleans: cannot read {tmp_path / 'a.csv'}: No such file or directory\n"
     assert f"{tmp_path / 'signing-key.pem'}: No such file or directory. `rayleans serve`" in token.stderr
+
+
+async def test_help_shows_examples_as_they_are_typed(run: Run) -> None:
+    said = (await run("import", "--help")).stdout
+
+    assert "\n  Examples:\n    rayleans import purchases.jsonl --concurrency 8\n" in said
+    assert "\n    rayleans import people.csv --actor customer --command register \\\n        --map id=number" in said
 
 
 async def test_silos_tell_of_their_last_takeover(run: Run) -> None:
