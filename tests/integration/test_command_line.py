@@ -108,7 +108,7 @@ async def test_import_that_stops_says_how_far_it_got_and_that_it_can_go_on(
 ) -> None:
     file, bad, reader = tmp_path / "some.jsonl", tmp_path / "bad", tmp_path / "reader"
     file.write_text("".join(f'{{"actor": "customer", "id": "c{n}", "command": "reactivate"}}\n' for n in range(20)))
-    bad.write_text("no token")
+    bad.write_text("none")
     reader.write_text(service.token("queries:read"))
 
     for options, exit_code, said, step in (
@@ -155,7 +155,7 @@ async def test_refused_line_of_an_import_names_the_field(run: Run, tmp_path: Pat
 
     done = await run("import", str(file))
 
-    assert "the body does not fit; /name: " in done.stderr
+    assert "the body does not fit; /data/name: " in done.stderr
 
 
 async def test_table_with_named_columns_is_imported_as_it_is(
