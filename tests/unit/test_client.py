@@ -87,7 +87,10 @@ async def test_command_alone_does_not_wait_for_others(client: Client, line: BadL
     assert line.batches == [1]
 
 
-async def test_few_commands_wait_for_the_batch_that_is_out_and_many_do_not(client: Client, line: BadLine) -> None:
+async def test_few_commands_wait_for_the_batch_that_is_out_and_many_do_not(
+    client: Client, line: BadLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.runtime.lane.SLOW_S", 60.0)
     line.stuck = {"slow"}
     sent = [asyncio.create_task(client.submit(command("open", OPEN, key="slow", patience_s=60)))]
     await line.left.wait()
