@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Container
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from actors.runtime.silo import SiloLimits
 from actors.runtime.wire import Done, decode_commands, encode
 from actors.store.memory import MemoryEventStore
 from tests.account import ACCOUNT
+from tests.identity_provider import Clock
 from tests.in_process import LocalTransport, command, running_silos
 
 OPEN = '{"owner": "Ada"}'
@@ -52,6 +54,12 @@ class BadLine:
             raise Lost("the line broke")
         return reply
 
+    async def tries(self, number: int) -> None:
+        """Wait until so many batches have left."""
+        while len(self.batches) < number:
+            self.left.clear()
+            await self.left.wait()
+
     def __getattr__(self, name: str) -> object:
         return getattr(self.good, name)
 
@@ -68,8 +76,14 @@ async def line(store: MemoryEventStore) -> AsyncIterator[BadLine]:
 
 
 @pytest.fixture
-async def client(line: BadLine) -> Client:
-    client = Client(line)  # type: ignore[arg-type]
+def clock() -> Clock:
+    """The clock of the client, so that no deadline passes before the test wants it."""
+    return Clock(time.time())
+
+
+@pytest.fixture
+async def client(line: BadLine, clock: Clock) -> Client:
+    client = Client(line, now=clock)  # type: ignore[arg-type]
     await client.start()
     return client
 
@@ -162,16 +176,19 @@ async def test_request_that_was_not_sent_is_sent_again(client: Client, line: Bad
     assert (done.version, done.replayed) == (1, False)
 
 
-async def test_nothing_sent_until_the_deadline_is_unavailable(client: Client, line: BadLine) -> None:
+async def test_nothing_sent_until_the_deadline_is_unavailable(client: Client, line: BadLine, clock: Clock) -> None:
     line.lose_requests = 1_000_000
+    asking = asyncio.create_task(client.submit(command("open", OPEN, patience_s=60)))
+    await line.tries(2)
+    clock.at += 1_000
 
     with pytest.raises(Unavailable):
-        await client.submit(command("open", OPEN, patience_s=0.2))
+        await asking
 
 
 async def test_command_that_is_too_late_does_not_leave(client: Client, line: BadLine) -> None:
     """Once it has left, only the silo knows that nothing was done, and its answer may not come in time."""
-    late = command("open", OPEN, patience_s=-1)
+    late = command("open", OPEN, patience_s=-1_000)
 
     with pytest.raises(Unavailable):
         await client.submit(late)
@@ -189,34 +206,50 @@ async def test_command_that_cannot_be_sent_fails_alone(client: Client, line: Bad
 
 
 @pytest.mark.parametrize("odd", [RuntimeError("nobody foresaw it"), None], ids=["an error", "too few answers"])
-async def test_odd_end_of_a_call_is_an_unknown_outcome(client: Client, line: BadLine, odd: Exception | None) -> None:
+async def test_odd_end_of_a_call_is_an_unknown_outcome(
+    client: Client, line: BadLine, clock: Clock, odd: Exception | None
+) -> None:
     line.odd = odd or encode([])
+    asking = asyncio.create_task(client.submit(command("open", OPEN, patience_s=60)))
+    await line.tries(1)
+    clock.at += 1_000
 
     with pytest.raises(OutcomeUnknown):
-        await client.submit(command("open", OPEN, patience_s=0.3))
+        await asking
 
 
-async def test_no_answer_until_the_deadline_is_an_unknown_outcome(client: Client, line: BadLine) -> None:
+async def test_no_answer_until_the_deadline_is_an_unknown_outcome(client: Client, line: BadLine, clock: Clock) -> None:
     line.silent = True
+    asking = asyncio.create_task(client.submit(command("open", OPEN, patience_s=60)))
+    await line.tries(1)
+    clock.at += 1_000
 
     with pytest.raises(OutcomeUnknown):
-        await client.submit(command("open", OPEN, patience_s=0.1))
+        await asking
 
 
-async def test_one_lost_reply_makes_later_refusals_unknown(client: Client, line: BadLine) -> None:
+async def test_one_lost_reply_makes_later_refusals_unknown(client: Client, line: BadLine, clock: Clock) -> None:
     line.lose_replies, line.down_after_loss = 1, True
+    asking = asyncio.create_task(client.submit(command("open", OPEN, patience_s=60)))
+    await line.tries(2)
+    clock.at += 1_000
 
     with pytest.raises(OutcomeUnknown):
-        await client.submit(command("open", OPEN, patience_s=0.3))
+        await asking
 
 
-async def test_short_deadline_is_kept_in_a_batch_with_a_long_one(client: Client, line: BadLine) -> None:
+async def test_short_deadline_is_kept_in_a_batch_with_a_long_one(client: Client, line: BadLine, clock: Clock) -> None:
     line.silent = True
-    patient = asyncio.create_task(client.submit(command("open", OPEN, key="patient", patience_s=60)))
+    patient, hasty = (
+        asyncio.create_task(client.submit(command("open", OPEN, key=f"{patience_s}", patience_s=patience_s)))
+        for patience_s in (3_600, 60)
+    )
+    await line.tries(1)
+    clock.at += 1_000
 
     with pytest.raises(OutcomeUnknown):
-        await client.submit(command("open", OPEN, key="hasty", patience_s=0.1))
-
+        await hasty
+    assert line.batches == [2]
     assert not patient.done()
     patient.cancel()
 
