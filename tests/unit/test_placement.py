@@ -159,14 +159,15 @@ async def test_home_lost_in_its_turn_is_replaced_and_nothing_is_lost_or_doubled(
 async def test_home_that_does_not_answer_is_given_up_and_its_late_answer_is_ignored(
     store: MemoryEventStore, homes: LocalHomes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own_home, "TURNS_TIMEOUT_S", 0.02)
     monkeypatch.setattr(placement, "PAUSE_AFTER_FAILURE_S", 0.0)
     async with running_silos(store, [ACCOUNT], placement=Placement.OWN, homes=homes) as (silo,):
         await send(silo, opening())
         paused = homes.open_now[ADA]
         late = _gate(paused)
 
-        await send(silo, deposit(1), deposit(2))
+        with monkeypatch.context() as hasty:
+            hasty.setattr(own_home, "TURNS_TIMEOUT_S", 0.02)
+            await send(silo, deposit(1), deposit(2))
         await send(silo, deposit(3))
         late.set()
         await send(silo, deposit(4))
