@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from actors.runtime.turn import Turn
 from actors.runtime.wire import CommandEnvelope, Done, Failed, NotNow, Outcome, decode_outcomes, encode
 from actors.store.memory import MemoryEventStore
 from tests.account import ACCOUNT, Account
+from tests.identity_provider import Clock
 from tests.in_process import LocalHome, LocalHomes, command, running_silos
 from tests.unreliable_homes import UnreliableHomes
 
@@ -223,7 +225,11 @@ async def test_turns_of_a_dropped_activation_that_come_back_later_are_ignored(
     assert await amounts(store) == [0, 1, 2]
 
 
-async def test_budget_is_given_back_by_idle_homes(store: MemoryEventStore, homes: LocalHomes) -> None:
+async def test_budget_is_given_back_by_idle_homes(
+    store: MemoryEventStore, homes: LocalHomes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(0.0)
+    monkeypatch.setattr(own_home, "time", SimpleNamespace(monotonic=clock))
     async with running_silos(store, [ACCOUNT], placement=Placement.OWN, homes=homes, most_homes=1, idle_s=0.05) as (
         silo,
     ):
@@ -231,6 +237,7 @@ async def test_budget_is_given_back_by_idle_homes(store: MemoryEventStore, homes
         await send(silo, opening("bob"))
         assert list(silo.status.own_homes) == [ADA]
 
+        clock.at += 1.0
         while "account-bob" not in silo.status.own_homes:
             await send(silo, deposit(1, "bob"))
         assert list(homes.open_now) == ["account-bob"]
