@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
@@ -16,14 +17,19 @@ LOOK_INTERVAL_S = 0.5
 
 
 class Pulse:
-    """Tells that the work of this process goes on. It begins at rest."""
+    """Tells that the work of this process goes on. It begins at rest.
 
-    def __init__(self) -> None:
+    Args:
+        now: seconds, by a clock that never goes back.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._last: float | None = None
 
     def beat(self) -> None:
         """It goes on."""
-        self._last = time.monotonic()
+        self._last = self._now()
 
     def rest(self) -> None:
         """There is no work for now."""
@@ -33,7 +39,7 @@ class Pulse:
     def silent_s(self) -> float:
         """How long nothing was heard of it; 0 at rest."""
         last = self._last
-        return 0.0 if last is None else time.monotonic() - last
+        return 0.0 if last is None else self._now() - last
 
 
 # Python's own 700 makes the collector look at every command several times.
