@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -100,7 +101,9 @@ class Served:
         """Kill the process and everything it started, at once."""
         processes = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
         for process in processes:
-            process.kill()
+            # Those of Ray end by themselves when they miss another.
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self.process.wait()
         self._close()
 

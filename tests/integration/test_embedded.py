@@ -6,6 +6,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -53,7 +54,8 @@ async def test_server_that_was_killed_comes_back_with_what_was_committed(
 ) -> None:
     await _execute(server, "CREATE TABLE IF NOT EXISTS kept (what text); INSERT INTO kept VALUES ('this')")
     for victim in victims(processes_of(data / "postgres" / "cluster"), _postmaster(data)):
-        victim.kill()
+        with suppress(psutil.NoSuchProcess):
+            victim.kill()
 
     server.start()
 
