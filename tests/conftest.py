@@ -12,11 +12,16 @@ from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 from actors.store.embedded import EmbeddedPostgres
 from tests.acceptance import serving
 from tests.acceptance.ray_cluster import ray_cluster
 from tests.databases import Databases
+
+# How long an example takes, or to make one, says how busy the machine is.
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:
