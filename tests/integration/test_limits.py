@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from actors.store.memory import MemoryWriteSession
 from gateway.access.rate import RateLimited, Rates
 from gateway.http.limits import Limits
 from projections.standard import STANDARD
 from tests.databases import Databases
 from tests.identity_provider import Clock
 from tests.integration.service import Service, running_service
+from tests.integration.test_commands import standstill
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -133,11 +135,11 @@ async def test_l4_server_refuses_heads_beyond_its_buffer(service: Service, lines
     assert statuses(answer) == [431]
 
 
-async def test_l5_request_over_the_bound_is_refused_at_once_and_the_next_is_not(service: Service) -> None:
-    stalled = head(service, "Content-Length: 20")
-    waiting = [asyncio.create_task(service.raw(stalled)) for _ in range(LIMITS.waiting)]
-    while (reply := await service.http.get("/healthz")).status_code == 200:
-        pass
+async def test_l5_request_over_the_bound_is_refused_at_once_and_the_next_is_not(service: Service, key: str) -> None:
+    async with standstill(MemoryWriteSession, "append"):
+        waiting = [asyncio.create_task(service.register(f"{key}{number}")) for number in range(LIMITS.waiting)]
+        while (reply := await service.http.get("/healthz")).status_code == 200:
+            pass
 
     assert (reply.status_code, reply.json()["code"], reply.headers["Retry-After"]) == (503, "overloaded", "1")
     await asyncio.gather(*waiting)
