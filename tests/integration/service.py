@@ -64,14 +64,14 @@ class Service:
     def token(self, *scopes: str, lifetime: timedelta = timedelta(minutes=5)) -> str:
         return self.key.mint("bob", scopes, lifetime)
 
-    async def raw(self, request: bytes, *, within_s: float = 5.0) -> bytes:
-        """Send bytes; what came back until the service closed the connection or said nothing more for `within_s`."""
+    async def raw(self, request: bytes, *, within_s: float = 5.0, enough: bytes | None = None) -> bytes:
+        """Send bytes; what came back within `within_s`, or until the service closed the connection or said `enough`."""
         reader, writer = await asyncio.open_connection(self.http.base_url.host, self.http.base_url.port)
         writer.write(request)
         answer = b""
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(within_s):
-                while piece := await reader.read(65536):
+                while (enough is None or enough not in answer) and (piece := await reader.read(65536)):
                     answer += piece
         writer.close()
         with suppress(ConnectionError):
