@@ -49,7 +49,9 @@ class Served:
     @cached_property
     def http(self) -> httpx.Client:
         """A client with all scopes."""
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=30.0)
+        # Views have the time that a busy machine takes, where a test does not say another.
+        headers = {"Authorization": f"Bearer {self.token}", "Prefer": "wait=30"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60.0)
 
     @property
     def ray_address(self) -> str:

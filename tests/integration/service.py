@@ -42,6 +42,9 @@ from projections.steering import Steering
 from projections.views import ViewReader
 from tests.in_process import LocalTransport, running_silos
 
+# Views have the time that a busy machine takes, where a test does not say another.
+PATIENT = {"Prefer": "wait=30"}
+
 
 @dataclass
 class Service:
@@ -161,8 +164,9 @@ async def running_service(
         token = key.mint("bob", TOKEN_SCOPES, timedelta(hours=1))
         http = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}",
-            headers={"Authorization": f"Bearer {token}"},
+            headers={"Authorization": f"Bearer {token}", **PATIENT},
             transport=httpx.AsyncHTTPTransport(retries=5),
+            timeout=60.0,
         )
         await stack.enter_async_context(http)
         while (await http.get("/readyz")).status_code != httpx.codes.OK:

@@ -39,7 +39,7 @@ class Session:
         self._note(reply)
         return reply
 
-    async def query(self, path: str, wait: str = "wait=2") -> httpx.Response:
+    async def query(self, path: str, wait: str = "wait=30") -> httpx.Response:
         reply = await self._service.http.get(path, headers={TOKEN: self.token, "Prefer": wait})
         if reply.is_success:
             marks = self._service.tokens.decode(reply.headers[TOKEN])
