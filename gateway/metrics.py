@@ -86,6 +86,9 @@ class CountedSender:
     def tokens(self) -> TokenCodec:
         return self._sender.tokens
 
+    async def meet(self, deadline: float) -> TokenCodec:
+        return await self._sender.meet(deadline)
+
     async def submit(self, command: CommandEnvelope) -> Done:
         try:
             done = await self._sender.submit(command)

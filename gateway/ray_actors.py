@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -99,6 +100,8 @@ class GatewayActor:
         self._metrics = Metrics(f"gateway/{settings.index}")
         transport = RayTransport()
         client = Client(transport)
+        # Queries need its tokens, also when nobody sends a command.
+        self._meeting = asyncio.get_running_loop().create_task(client.meet(math.inf))
         self._tail = Tail(self._log, lambda: client.tokens, SiloNews(settings.silos).wait)
         self._door = create_app(
             domain,
@@ -130,6 +133,7 @@ class GatewayActor:
     async def stop(self) -> None:
         """Take no more requests, and let those that are under way end."""
         self._work.remove_done_callback(end_process_with)
+        self._meeting.cancel()
         await self._tail.close()
         self._door.close()
         await self._server.stop()

@@ -27,6 +27,9 @@ class TracedSender:
     def tokens(self) -> TokenCodec:
         return self._sender.tokens
 
+    async def meet(self, deadline: float) -> TokenCodec:
+        return await self._sender.meet(deadline)
+
     async def submit(self, command: CommandEnvelope) -> Done:
         what = {
             "rayleans.actor": command.category,

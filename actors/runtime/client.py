@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, retry_if_result, wait_random_exponential
 
 from actors.errors import (
     CommandFailed,
@@ -44,6 +44,8 @@ from actors.store.event_store import StoreInfo, partition_of, stream_name
 from actors.store.token import TokenCodec
 
 PROBE_TIMEOUT_S = 2.0
+# Between two tries.
+PAUSE = wait_random_exponential(multiplier=0.05, max=0.5)
 LAYOUT_FRESH_S = 1.0
 NO_LOG = "no silo has reached the log yet"
 
@@ -54,6 +56,14 @@ class CommandSender(Protocol):
     @property
     def tokens(self) -> TokenCodec:
         """Reads and writes the consistency tokens of the store. Raises `Unavailable` before it is known."""
+        ...
+
+    async def meet(self, deadline: float) -> TokenCodec:
+        """`tokens`, as soon as the silos are found.
+
+        Raises:
+            Unavailable: they were not by the `deadline`, Unix time in seconds.
+        """
         ...
 
     async def submit(self, command: CommandEnvelope) -> Done:
@@ -123,6 +133,14 @@ class Client:
             raise Unavailable(NO_LOG)
         return self._tokens
 
+    async def meet(self, deadline: float) -> TokenCodec:
+        if self._tokens is None:
+            retrying = AsyncRetrying(
+                retry=retry_if_exception_type(Unavailable), wait=PAUSE, stop=self._past(deadline), reraise=True
+            )
+            await retrying(self.start)
+        return self.tokens
+
     async def submit(self, command: CommandEnvelope) -> Done:
         outcome = await self._attempt(command)
         if isinstance(outcome, NotNow | Lost):
@@ -170,17 +188,18 @@ class Client:
             lost = outcome if isinstance(outcome, Lost) else lost
             return outcome
 
-        def give_up(state: RetryCallState) -> bool:
-            return self._now() + state.upcoming_sleep >= command.deadline
-
         retrying = AsyncRetrying(
             retry=retry_if_result(lambda outcome: isinstance(outcome, NotNow | Lost)),
-            wait=wait_random_exponential(multiplier=0.05, max=0.5),
-            stop=give_up,
+            wait=PAUSE,
+            stop=self._past(command.deadline),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else first,
         )
         outcome: Outcome | Lost = await retrying(again)
         return lost if lost is not None and isinstance(outcome, NotNow | Full) else outcome
+
+    def _past(self, deadline: float) -> Callable[[RetryCallState], bool]:
+        """Whether the next try would come after a deadline."""
+        return lambda state: self._now() + state.upcoming_sleep >= deadline
 
     async def _find_layout(self) -> None:
         if self._finding is None or self._finding.done():

@@ -101,14 +101,15 @@ async def _envelope(
         raise BadRequest(415, "unsupported-media-type", "send the command as application/json")
     check_json(body)
     command = read_json(model, body)
+    deadline = origin.received_at + wait_of(request, DEFAULT_WAIT_S)
     return CommandEnvelope(
         category=decider.category,
         key=key,
         command=name,
         data=to_short_json(command),
-        command_id=command_id_of(request, origin.by, sender.tokens),
+        command_id=command_id_of(request, origin.by, await sender.meet(deadline)),
         expected_version=expected_version_of(request),
-        deadline=origin.received_at + wait_of(request, DEFAULT_WAIT_S),
+        deadline=deadline,
         by=origin.by,
         request_id=origin.request_id,
         client=origin.client,

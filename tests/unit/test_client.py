@@ -12,7 +12,7 @@ from actors.errors import InvalidCommand, OutcomeUnknown, Overloaded, Rejected, 
 from actors.runtime.client import Client
 from actors.runtime.lane import ENOUGH, Lost, NotSent
 from actors.runtime.silo import SiloLimits
-from actors.runtime.wire import Done, decode_commands, encode
+from actors.runtime.wire import Done, Layout, decode_commands, encode
 from actors.store.memory import MemoryEventStore
 from tests.account import ACCOUNT
 from tests.identity_provider import Clock
@@ -30,6 +30,7 @@ class BadLine:
     lose_replies: int = 0
     down_after_loss: bool = False
     silent: bool = False
+    layouts_without_log: int = 0
     stuck: Container[str] = ()
     odd: Exception | bytes | None = None
     batches: list[int] = field(default_factory=list)
@@ -60,6 +61,12 @@ class BadLine:
             self.left.clear()
             await self.left.wait()
 
+    async def layout(self) -> Layout | None:
+        if self.layouts_without_log:
+            self.layouts_without_log -= 1
+            return None
+        return await self.good.layout()
+
     def __getattr__(self, name: str) -> object:
         return getattr(self.good, name)
 
@@ -86,6 +93,25 @@ async def client(line: BadLine, clock: Clock) -> Client:
     client = Client(line, now=clock)  # type: ignore[arg-type]
     await client.start()
     return client
+
+
+async def test_tokens_are_there_as_soon_as_a_silo_has_reached_the_log(line: BadLine) -> None:
+    line.layouts_without_log = 2
+    client = Client(line)  # type: ignore[arg-type]
+    with pytest.raises(Unavailable):
+        _ = client.tokens
+
+    tokens = await client.meet(time.time() + 60)
+
+    assert client.tokens is tokens
+    assert await client.meet(0) is tokens
+
+
+async def test_tokens_are_waited_for_until_the_deadline_only(line: BadLine) -> None:
+    line.layouts_without_log = 1_000_000
+
+    with pytest.raises(Unavailable, match="no silo has reached the log"):
+        await Client(line).meet(time.time())  # type: ignore[arg-type]
 
 
 async def test_commands_that_wait_at_the_same_time_travel_together(client: Client, line: BadLine) -> None:
