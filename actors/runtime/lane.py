@@ -14,6 +14,7 @@ from actors.runtime.wire import CommandEnvelope, Full, Invalid, NotNow, Outcome,
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 10_000
+MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_COMMANDS = 256
 MAX_BYTES = 1024 * 1024
 # So many commands must wait for a call to leave while none, one, two … are out. Two half-empty batches cost twice as
@@ -56,6 +57,7 @@ class Lane:
         self._now = now
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Parcel] = deque()
+        self._waiting_bytes = 0
         self._travelling: set[Parcel] = set()
         # When each call left.
         self._calls: dict[asyncio.Task[None], float] = {}
@@ -64,9 +66,10 @@ class Lane:
     def send(self, command: CommandEnvelope) -> asyncio.Future[Outcome | Lost]:
         """Send one command. Its outcome comes later; `Lost` when its deadline passed without an answer."""
         answer: asyncio.Future[Outcome | Lost] = self._loop.create_future()
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES:
             answer.set_result(Full())
             return answer
+        self._waiting_bytes += len(command.data)
         self._waiting.append(Parcel(command, answer))
         if len(self._waiting) in ENOUGH:
             self._loop.call_soon(self._depart)
@@ -92,6 +95,7 @@ class Lane:
         now, size = self._now(), 0
         while self._waiting and len(parcels) < MAX_COMMANDS and size < MAX_BYTES:
             parcel = self._waiting.popleft()
+            self._waiting_bytes -= len(parcel.command.data)
             if parcel.command.deadline < now:
                 _answer(parcel, TOO_LATE)
             elif not parcel.answer.done():

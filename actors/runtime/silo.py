@@ -47,7 +47,7 @@ class SiloLimits:
     """How much a silo holds at once, and for how long.
 
     Attributes:
-        commands: unanswered commands; more are refused as `Full`.
+        commands, command_bytes: how many may be unanswered, and hold; more are refused as `Full`.
         activations: actors in memory; the longest unused goes to sleep.
         memory: bytes that the process may hold before fewer actors stay in memory.
         idle_s: how long an actor stays in memory that nobody needs.
@@ -56,6 +56,7 @@ class SiloLimits:
     """
 
     commands: int = 20_000
+    command_bytes: int = 256 * 1024**2
     activations: int = 200_000
     memory: int = 1024**3
     idle_s: float = 600.0
@@ -94,6 +95,7 @@ class Silo:
         self.pulse = Pulse()
         self._silos = silos
         self._most_commands = limits.commands
+        self._most_bytes = limits.command_bytes
         self._now = now
         self._started_at = now()
         self._ownership = Ownership(
@@ -117,6 +119,7 @@ class Silo:
         )
         self._inquiry = Inquiry()
         self._queued = 0
+        self._queued_bytes = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._moved = asyncio.Event()
@@ -143,14 +146,14 @@ class Silo:
         """A batch of commands there, their outcomes back in the same order; see `wire`."""
         batch = Batch(decode_commands(blob))
         arrived = len(batch.deliveries)
-        if self._queued + arrived > self._most_commands:
+        if self._queued + arrived > self._most_commands or self._queued_bytes + len(blob) > self._most_bytes:
             return encode([Full()] * arrived)
-        self._count(arrived)
+        self._count(arrived, len(blob))
         try:
             self._deliver(batch.deliveries)
             return encode(await batch.outcomes())
         finally:
-            self._count(-arrived)
+            self._count(-arrived, -len(blob))
 
     async def wait_beyond(self, positions: Mapping[int, int], timeout_s: float) -> Mapping[int, int]:
         """Wait until a partition of this silo is further than `positions`, at most `timeout_s` seconds.
@@ -272,8 +275,9 @@ class Silo:
         self._moved.set()
         self._moved = asyncio.Event()
 
-    def _count(self, commands: int) -> None:
+    def _count(self, commands: int, size: int) -> None:
         self._queued += commands
+        self._queued_bytes += size
         if self._queued:
             self._quiet.clear()
         else:

@@ -300,6 +300,22 @@ async def test_full_silo_is_not_asked_again(store: MemoryEventStore) -> None:
     assert line.batches == [1]
 
 
+async def test_client_holds_only_so_many_bytes_of_commands(
+    client: Client, line: BadLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.runtime.lane.MAX_WAITING_BYTES", len(OPEN))
+    line.silent = True
+    travels = asyncio.create_task(client.submit(command("open", OPEN, key="a")))
+    await line.tries(1)
+    waits = asyncio.create_task(client.submit(command("open", OPEN, key="b")))
+    await asyncio.wait([waits], timeout=0)
+
+    with pytest.raises(Overloaded):
+        await client.submit(command("open", OPEN, key="c"))
+    for each in (travels, waits):
+        each.cancel()
+
+
 async def test_client_of_several_silos_finds_the_one_of_each_actor(store: MemoryEventStore) -> None:
     async with running_silos(store, [ACCOUNT], silos=3) as silos:
         client = Client(LocalTransport(silos))

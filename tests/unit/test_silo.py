@@ -346,6 +346,13 @@ async def test_full_silo_refuses_the_batch_at_once(store: MemoryEventStore) -> N
         assert isinstance(await one(silo, command("open", '{"owner": "Ada"}')), Done)
 
 
+async def test_silo_holds_only_so_many_bytes_of_commands(store: MemoryEventStore) -> None:
+    async with running_silos(store, [ACCOUNT], limits=SiloLimits(command_bytes=1_000)) as (silo,):
+        assert await one(silo, command("open", f'{{"owner": "{"x" * 1_000}"}}')) == Full()
+        for key in "abcdefgh":
+            assert isinstance(await one(silo, command("open", f'{{"owner": "{"x" * 500}"}}', key=key)), Done)
+
+
 async def test_sleeping_actor_wakes_with_its_state(store: MemoryEventStore) -> None:
     async with running_silos(store, [ACCOUNT], limits=SiloLimits(activations=2)) as (silo,):
         await send(silo, command("open", '{"owner": "Ada"}'), command("deposit", '{"amount": 3}'))
