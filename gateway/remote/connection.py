@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from gateway.remote.errors import wrong_fields
 from gateway.remote.next_step import next_step
 from gateway.settings import read_settings
 
@@ -100,7 +101,6 @@ def problem(response: httpx.Response) -> CommandLineError:
     except ValueError:
         return CommandLineError(f"{status}: {response.reason_phrase}", exit_code, next_step(status, "", path))
     code = str(body.get("code", ""))
-    errors = [each for each in body.get("errors", ()) if each["detail"] != body.get("detail")]
-    wrong = "".join(f"\n  {each['pointer']}: {each['detail']}" for each in errors)
+    wrong = "".join(f"\n  {each}" for each in wrong_fields(body))
     said = f"{body.get('detail') or body.get('title')} ({code}, request {body.get('request_id')}){wrong}"
     return CommandLineError(f"{status}: {said}", exit_code, next_step(status, code, path))

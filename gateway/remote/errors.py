@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -54,8 +55,13 @@ def error_of(  # noqa: PLR0911 - one table, in one place
         case status if status >= 500:
             return OutcomeUnknown(command_id, detail)
         case _:
-            errors = [each for each in problem.get("errors", ()) if each["detail"] != detail]
-            return InvalidCommand("; ".join(f"{each['pointer']}: {each['detail']}" for each in errors) or detail)
+            return InvalidCommand("; ".join(wrong_fields(problem)) or detail)
+
+
+def wrong_fields(problem: Mapping[str, Any]) -> Sequence[str]:
+    """What a problem says of single fields, beyond its `detail`."""
+    errors = [each for each in problem.get("errors", ()) if each["detail"] != problem.get("detail")]
+    return [f"{each['pointer']}: {each['detail']}" for each in errors]
 
 
 def _problem(response: httpx.Response) -> dict[str, Any]:

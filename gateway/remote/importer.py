@@ -26,6 +26,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from gateway.http.batch_line import BatchLine
 from gateway.remote.connection import UNAVAILABLE, USAGE, CommandLineError, problem
 from gateway.remote.csv_rows import Mistake, Rows
+from gateway.remote.errors import wrong_fields
 
 _NAMESPACE = UUID("5f1d8d5e-7a0b-4f0a-9a86-0c4e2f4f4a56")
 _CHUNK_LINES = 500
@@ -226,7 +227,7 @@ class _Sender:
             self._report.replayed += bool(answer["replayed"])
         else:
             code, detail, request = (answer.get(member, "") for member in ("code", "detail", "request_id"))
-            wrong = "".join(f"; {each['pointer']}: {each['detail']}" for each in answer.get("errors", ()))
+            wrong = "".join(f"; {each}" for each in wrong_fields(answer))
             self._report.refused.append(Refusal(line.number, status, code, f"{detail}{wrong}", request))
         return True
 
