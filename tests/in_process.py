@@ -17,7 +17,7 @@ from actors.runtime.client import Client
 from actors.runtime.home import Address, Home, HomeLost, Homes
 from actors.runtime.own_home import Resident
 from actors.runtime.placement import IDLE_S, OwnHomes, Placement
-from actors.runtime.silo import Silo, SiloLimits
+from actors.runtime.silo import PROMPT_S, Silo, SiloLimits
 from actors.runtime.wire import CommandEnvelope, Layout, SiloStatus
 from actors.store.event_store import Deposed, EventStore
 
@@ -99,7 +99,10 @@ class LocalTransport:
         self._silos = silos
 
     async def execute(self, silo: int, blob: bytes) -> bytes:
-        return await self._silos[silo].execute(blob)
+        return await self._silos[silo].execute(blob, PROMPT_S)
+
+    async def rest(self, silo: int, ticket: int) -> bytes:
+        return await self._silos[silo].rest(ticket, PROMPT_S)
 
     async def layout(self) -> Layout | None:
         return self._silos[0].layout

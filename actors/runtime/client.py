@@ -25,7 +25,7 @@ from actors.errors import (
     Unavailable,
     WrongExpectedVersion,
 )
-from actors.runtime.lane import Lane, Lost, NotSent, SiloCall
+from actors.runtime.lane import Lane, Lost, NotSent
 from actors.runtime.wire import (
     CommandEnvelope,
     Done,
@@ -85,7 +85,11 @@ class Transport(Protocol):
     """How bytes reach a silo. Each call raises `Lost` when no answer came, `NotSent` when it could not be made."""
 
     async def execute(self, silo: int, blob: bytes) -> bytes:
-        """A batch of commands there, their outcomes back."""
+        """A batch of commands there, their outcomes back; `Later` for those that take long, see `Silo.execute`."""
+        ...
+
+    async def rest(self, silo: int, ticket: int) -> bytes:
+        """The outcomes of a batch that were not there when the others were, or are not yet; see `Silo.rest`."""
         ...
 
     async def layout(self) -> Layout | None:
@@ -223,10 +227,11 @@ class Client:
             return
         self._layout = layout
         self._tokens = TokenCodec(StoreInfo(layout.store_id, layout.secret, layout.partitions))
-        self._lanes = [Lane(self._call(silo), self._now) for silo in range(layout.silos)]
+        self._lanes = [self._lane_to(silo) for silo in range(layout.silos)]
 
-    def _call(self, silo: int) -> SiloCall:
-        return lambda blob: self._transport.execute(silo, blob)
+    def _lane_to(self, silo: int) -> Lane:
+        way = self._transport
+        return Lane(lambda blob: way.execute(silo, blob), lambda ticket: way.rest(silo, ticket), self._now)
 
 
 def _done(command: CommandEnvelope, outcome: Outcome | Lost) -> Done:

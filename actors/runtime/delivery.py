@@ -10,24 +10,32 @@ import msgspec
 from actors.runtime.activation import Activation
 from actors.runtime.snapshots import Moment
 from actors.runtime.turn import Turn
-from actors.runtime.wire import CommandEnvelope, Done, NotNow, Outcome
+from actors.runtime.wire import CommandEnvelope, Done, Later, NotNow, Outcome
 
 
 class Batch:
-    """The commands of one call, and the place where their outcomes gather."""
+    """The commands of one call, and the place where their outcomes gather.
+
+    Attributes:
+        deadline: the latest of theirs.
+        complete: has a result once the last outcome is there.
+    """
 
     def __init__(self, envelopes: Sequence[CommandEnvelope]) -> None:
         self.deliveries = [Delivery(envelope, self, place) for place, envelope in enumerate(envelopes)]
+        self.deadline = max((envelope.deadline for envelope in envelopes), default=0.0)
+        self.complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._outcomes: list[Outcome | None] = [None] * len(self.deliveries)
         self._missing = len(self.deliveries)
-        self._complete = asyncio.get_running_loop().create_future()
+        self._untold: Sequence[int] = range(len(self.deliveries))
         if not self._missing:
-            self._complete.set_result(None)
+            self.complete.set_result(None)
 
-    async def outcomes(self) -> list[Outcome]:
-        """All outcomes, in the order of the commands, once the last is there."""
-        await self._complete
-        return [outcome for outcome in self._outcomes if outcome is not None]
+    def tell(self, later: Later) -> list[Outcome | Later]:
+        """The outcomes that were not told before, in the order of the commands; `later` where there is none yet."""
+        told = [self._outcomes[place] or later for place in self._untold]
+        self._untold = [place for place in self._untold if self._outcomes[place] is None]
+        return told
 
     def answer(self, place: int, outcome: Outcome) -> None:
         """Set the outcome of one command; only the first counts."""
@@ -35,8 +43,8 @@ class Batch:
             return
         self._outcomes[place] = outcome
         self._missing -= 1
-        if not self._missing and not self._complete.done():
-            self._complete.set_result(None)
+        if not self._missing:
+            self.complete.set_result(None)
 
 
 class Delivery(msgspec.Struct, eq=False):

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from actors.runtime.wire import CommandEnvelope, Full, Invalid, NotNow, Outcome, decode_outcomes, encode
+from actors.runtime.wire import CommandEnvelope, Full, Invalid, Later, NotNow, Outcome, decode_parts, encode
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,8 @@ MAX_CALLS_OUT = 32
 SWEEP_S = 0.05
 TOO_LATE = NotNow("the deadline passed before it could be sent")
 
-SiloCall = Callable[[bytes], Awaitable[bytes]]
+Execute = Callable[[bytes], Awaitable[bytes]]
+Rest = Callable[[int], Awaitable[bytes]]
 
 
 class Lost(Exception):
@@ -48,12 +49,14 @@ class Lane:
     """Commands of one client for one silo.
 
     Args:
-        call: sends a blob to the silo; raises `Lost` when no answer comes.
+        execute: sends a blob to the silo; raises `Lost` when no answer comes.
+        rest: asks the silo for outcomes that were not there; raises likewise.
         now: Unix time in seconds, for deadlines.
     """
 
-    def __init__(self, call: SiloCall, now: Callable[[], float]) -> None:
-        self._call = call
+    def __init__(self, execute: Execute, rest: Rest, now: Callable[[], float]) -> None:
+        self._execute = execute
+        self._rest = rest
         self._now = now
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Parcel] = deque()
@@ -109,36 +112,55 @@ class Lane:
         except Exception:  # noqa: BLE001 - one command that cannot be written must fail alone
             parcels = [parcel for parcel in parcels if _can_be_written(parcel)]
             blob = encode([parcel.command for parcel in parcels])
+        if not parcels:
+            return
         self._travelling.update(parcels)
-        outcomes: Sequence[Outcome | Lost]
         try:
-            outcomes = await self._exchange(parcels, blob)
-        except Lost as lost:
-            outcomes = [lost] * len(parcels)
+            outcomes = await self._outcomes(parcels, self._execute(blob))
         except NotSent as not_sent:
             outcomes = [NotNow(str(not_sent))] * len(parcels)
-        except Exception as bug:
-            # Nobody may wait for ever, whatever Ray may raise.
-            log.exception("a call to a silo failed")
-            outcomes = [Lost(f"the call failed: {type(bug).__name__}")] * len(parcels)
-        finally:
-            self._travelling.difference_update(parcels)
-        for parcel, outcome in zip(parcels, outcomes, strict=True):
-            _answer(parcel, outcome)
+        while late := self._hand_out(parcels, outcomes):
+            parcels, ticket = late
+            try:
+                outcomes = await self._outcomes(parcels, self._rest(ticket))
+            except NotSent as not_sent:
+                # The question was not sent; the commands were.
+                outcomes = [Lost(str(not_sent))] * len(parcels)
 
-    async def _exchange(self, parcels: list[Parcel], blob: bytes) -> list[Outcome]:
-        if not parcels:
-            return []
+    def _hand_out(
+        self, parcels: Sequence[Parcel], outcomes: Sequence[Outcome | Later | Lost]
+    ) -> tuple[list[Parcel], int] | None:
+        """Answer those whose outcome is there; the others, and the ticket to ask for theirs."""
+        late, ticket = [], 0
+        for parcel, outcome in zip(parcels, outcomes, strict=True):
+            if isinstance(outcome, Later):
+                late.append(parcel)
+                ticket = outcome.ticket
+            else:
+                self._travelling.discard(parcel)
+                _answer(parcel, outcome)
+        return (late, ticket) if late else None
+
+    async def _outcomes(self, parcels: Sequence[Parcel], call: Awaitable[bytes]) -> Sequence[Outcome | Later | Lost]:
+        """What a call comes to, for each of some parcels. Raises `NotSent`."""
         patience = max(parcel.command.deadline for parcel in parcels) - self._now()
         try:
             async with asyncio.timeout(max(patience, 0) + SWEEP_S):
-                outcomes = decode_outcomes(await self._call(blob))
-        except TimeoutError as exc:
-            raise Lost("the silo did not answer in time") from exc
-        except msgspec.DecodeError as exc:
-            raise Lost("the answer of the silo cannot be read; does it run the same release?") from exc
+                outcomes = decode_parts(await call)
+        except NotSent:
+            raise
+        except Lost as lost:
+            return [lost] * len(parcels)
+        except TimeoutError:
+            return [Lost("the silo did not answer in time")] * len(parcels)
+        except msgspec.DecodeError:
+            return [Lost("the answer of the silo cannot be read; does it run the same release?")] * len(parcels)
+        except Exception as bug:
+            # Nobody may wait for ever, whatever Ray may raise.
+            log.exception("a call to a silo failed")
+            return [Lost(f"the call failed: {type(bug).__name__}")] * len(parcels)
         if len(outcomes) != len(parcels):
-            raise Lost("the silo did not answer each command")
+            return [Lost("the silo did not answer each command")] * len(parcels)
         return outcomes
 
     def _back(self, call: asyncio.Task[None]) -> None:

@@ -13,7 +13,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from secrets import token_hex
+from itertools import count
+from secrets import randbits, token_hex
 from typing import NoReturn
 
 from actors.domain.decider import AnyDecider
@@ -28,7 +29,7 @@ from actors.runtime.ownership import Ownership
 from actors.runtime.placement import OwnHomes, Placement
 from actors.runtime.sleep import Sleep
 from actors.runtime.snapshots import Snapshots
-from actors.runtime.wire import Failed, Full, Layout, NotNow, SiloStatus, decode_commands, encode
+from actors.runtime.wire import Failed, Full, Later, Layout, NotNow, SiloStatus, decode_commands, encode
 from actors.store.event_store import (
     CommandIdTaken,
     EventStore,
@@ -40,6 +41,9 @@ from actors.store.event_store import (
 from actors.store.traced_session import traced
 
 log = logging.getLogger(__name__)
+
+# So long the slowest command of a batch may hold up the outcomes of the others.
+PROMPT_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,9 @@ class Silo:
             now,
         )
         self._inquiry = Inquiry()
+        # Another silo of this name, before or after, has given out others.
+        self._tickets = count(randbits(62))
+        self._late: dict[int, Batch] = {}
         self._queued = 0
         self._queued_bytes = 0
         self._quiet = asyncio.Event()
@@ -142,18 +149,26 @@ class Silo:
             for task in work:
                 task.cancel()
 
-    async def execute(self, blob: bytes) -> bytes:
-        """A batch of commands there, their outcomes back in the same order; see `wire`."""
+    async def execute(self, blob: bytes, within_s: float | None = None) -> bytes:
+        """A batch of commands there, their outcomes back in the same order; see `wire`.
+
+        Args:
+            within_s: how long the slowest command may hold up the outcomes of the others; then `Later` stands for
+                its own, and `rest` has it. None = for ever.
+        """
         batch = Batch(decode_commands(blob))
         arrived = len(batch.deliveries)
         if self._queued + arrived > self._most_commands or self._queued_bytes + len(blob) > self._most_bytes:
             return encode([Full()] * arrived)
         self._count(arrived, len(blob))
-        try:
-            self._deliver(batch.deliveries)
-            return encode(await batch.outcomes())
-        finally:
-            self._count(-arrived, -len(blob))
+        batch.complete.add_done_callback(lambda _: self._count(-arrived, -len(blob)))
+        self._deliver(batch.deliveries)
+        return await self._tell(batch, Later(next(self._tickets)), within_s)
+
+    async def rest(self, ticket: int, within_s: float | None = None) -> bytes:
+        """The outcomes of a batch that were not there before, as `execute`; nothing when the ticket is no good."""
+        batch = self._late.pop(ticket, None)
+        return encode([]) if batch is None else await self._tell(batch, Later(ticket), within_s)
 
     async def wait_beyond(self, positions: Mapping[int, int], timeout_s: float) -> Mapping[int, int]:
         """Wait until a partition of this silo is further than `positions`, at most `timeout_s` seconds.
@@ -230,6 +245,14 @@ class Silo:
                 self._sort_out(refused)
             except StoreUnavailable as trouble:
                 session = await self._win_back(session, trouble)
+
+    async def _tell(self, batch: Batch, later: Later, within_s: float | None) -> bytes:
+        await asyncio.wait((batch.complete,), timeout=within_s)
+        if not batch.complete.done():
+            # Nobody asks any more for those that are too late.
+            self._late = {each: late for each, late in self._late.items() if late.deadline > self._now()}
+            self._late[later.ticket] = batch
+        return encode(batch.tell(later))
 
     def _deliver(self, deliveries: Sequence[Delivery]) -> None:
         trouble, store = self._trouble, self._ownership.store

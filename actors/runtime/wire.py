@@ -117,6 +117,12 @@ class NotNow(msgspec.Struct, frozen=True, array_like=True, tag="not-now", gc=Fal
     reason: str
 
 
+class Later(msgspec.Struct, frozen=True, array_like=True, tag="later", gc=False):
+    """The outcome is not there yet, while others of its batch are. It is asked for by the ticket of the batch."""
+
+    ticket: int
+
+
 class Layout(msgspec.Struct, frozen=True, array_like=True):
     """How commands find their silo: partition mod `silos`. See `StoreInfo` for the others."""
 
@@ -167,6 +173,7 @@ Outcome = Done | Refused | Mismatch | Reused | Invalid | Failed | Full | NotNow
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
 _commands = msgspec.msgpack.Decoder(list[CommandEnvelope])
 _outcomes = msgspec.msgpack.Decoder(list[Outcome])
+_parts = msgspec.msgpack.Decoder(list[Outcome | Later])
 
 
 def encode(messages: Sequence[Any]) -> bytes:
@@ -182,3 +189,8 @@ def decode_commands(blob: bytes) -> list[CommandEnvelope]:
 def decode_outcomes(blob: bytes) -> list[Outcome]:
     """The outcomes of a blob, in the order of the commands. Raises `msgspec.DecodeError` when it is none."""
     return _outcomes.decode(blob)
+
+
+def decode_parts(blob: bytes) -> list[Outcome | Later]:
+    """As `decode_outcomes`, of a silo that does not wait for the slowest command."""
+    return _parts.decode(blob)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from actors.runtime.client import Client
 from actors.runtime.lane import Lost, NotSent
 from actors.runtime.placement import OwnHomes
-from actors.runtime.silo import Silo, SiloLimits
+from actors.runtime.silo import PROMPT_S, Silo, SiloLimits
 from actors.runtime.wire import CommandEnvelope, Done, Layout, SiloStatus
 from actors.store.event_store import EventStore
 from actors.store.log_scan import LogScan
@@ -61,10 +62,17 @@ class Machine:
 
     async def execute(self, blob: bytes) -> bytes:
         """As `Silo.execute`. Raises `Lost` when it dies meanwhile."""
+        return await self._call(lambda: self.silo.execute(blob, PROMPT_S))
+
+    async def rest(self, ticket: int) -> bytes:
+        """As `Silo.rest`. Raises `Lost` when it dies meanwhile."""
+        return await self._call(lambda: self.silo.rest(ticket, PROMPT_S))
+
+    async def _call(self, begin: Callable[[], Coroutine[Any, Any, bytes]]) -> bytes:
         dead = self._dead
         if dead.done():
             raise NotSent("it is dead")
-        answer = asyncio.create_task(self.silo.execute(blob))
+        answer = asyncio.create_task(begin())
         await asyncio.wait([answer, dead], return_when=asyncio.FIRST_COMPLETED)
         if not dead.done():
             return answer.result()
@@ -104,6 +112,9 @@ class MachineTransport:
         except Lost:
             self.lost += 1
             raise
+
+    async def rest(self, silo: int, ticket: int) -> bytes:
+        return await self._machines[silo].rest(ticket)
 
     async def layout(self) -> Layout | None:
         return self._machines[0].silo.layout

@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Container
+from collections.abc import AsyncIterator, Container, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 import pytest
+from typing_extensions import override
 
 from actors.errors import InvalidCommand, OutcomeUnknown, Overloaded, Rejected, Unavailable
 from actors.runtime.client import Client
 from actors.runtime.lane import ENOUGH, Lost, NotSent
 from actors.runtime.silo import SiloLimits
 from actors.runtime.wire import Done, Layout, decode_commands, encode
+from actors.store.event_store import History
 from actors.store.memory import MemoryEventStore
 from tests.account import ACCOUNT
 from tests.identity_provider import Clock
@@ -31,6 +33,7 @@ class BadLine:
     down_after_loss: bool = False
     silent: bool = False
     layouts_without_log: int = 0
+    lose_questions: bool = False
     stuck: Container[str] = ()
     odd: Exception | bytes | None = None
     batches: list[int] = field(default_factory=list)
@@ -61,6 +64,11 @@ class BadLine:
             self.left.clear()
             await self.left.wait()
 
+    async def rest(self, silo: int, ticket: int) -> bytes:
+        if self.lose_questions:
+            raise NotSent("the line is down")
+        return await self.good.rest(silo, ticket)
+
     async def layout(self) -> Layout | None:
         if self.layouts_without_log:
             self.layouts_without_log -= 1
@@ -69,6 +77,20 @@ class BadLine:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.good, name)
+
+
+class SlowReads(MemoryEventStore):
+    """The actor `slow` is loaded when the test has it loaded."""
+
+    def __init__(self) -> None:
+        super().__init__(partitions=4)
+        self.answers = asyncio.Event()
+
+    @override
+    async def read_histories(self, schemas: Mapping[str, str]) -> Mapping[str, History]:
+        if "account-slow" in schemas:
+            await self.answers.wait()
+        return await super().read_histories(schemas)
 
 
 @pytest.fixture
@@ -145,6 +167,39 @@ async def test_few_commands_wait_for_the_batch_that_is_out_and_many_do_not(
 
     assert line.batches == [1, ENOUGH[1]]
     sent[0].cancel()
+
+
+async def test_command_that_takes_long_does_not_hold_up_the_outcomes_of_others() -> None:
+    store = SlowReads()
+    async with running_silos(store, [ACCOUNT]) as silos:
+        line = BadLine(LocalTransport(silos))
+        client = Client(line)  # type: ignore[arg-type]
+        await client.submit(command("open", OPEN, key="quick"))
+        slow, quick = (
+            asyncio.create_task(client.submit(command("open", OPEN, key=key, patience_s=60)))
+            for key in ("slow", "quick")
+        )
+
+        await quick
+        assert line.batches == [1, 2]
+        assert not slow.done()
+
+        store.answers.set()
+        assert (await slow).version == 1
+        assert not (await slow).replayed
+
+
+async def test_outcome_that_cannot_be_asked_for_is_unknown(clock: Clock) -> None:
+    """The command was sent, although the question what became of it was not."""
+    async with running_silos(SlowReads(), [ACCOUNT]) as silos:
+        line = BadLine(LocalTransport(silos), lose_questions=True)
+        client = Client(line, now=clock)  # type: ignore[arg-type]
+        slow = asyncio.create_task(client.submit(command("open", OPEN, key="slow", patience_s=60)))
+        await line.tries(2)
+        clock.at += 1_000
+
+        with pytest.raises(OutcomeUnknown):
+            await slow
 
 
 async def test_third_call_leaves_when_it_is_full(

@@ -16,6 +16,7 @@ from actors.runtime.wire import (
     Failed,
     Full,
     Invalid,
+    Later,
     Mismatch,
     NotNow,
     Outcome,
@@ -23,6 +24,7 @@ from actors.runtime.wire import (
     Reused,
     Takeover,
     decode_outcomes,
+    decode_parts,
     encode,
 )
 from actors.store.event_store import EventStore, History, NewEvent, StoreUnavailable, stream_name
@@ -344,6 +346,21 @@ async def test_full_silo_refuses_the_batch_at_once(store: MemoryEventStore) -> N
     async with running_silos(store, [ACCOUNT], limits=SiloLimits(commands=1)) as (silo,):
         assert await send(silo, command("audit"), command("audit")) == [Full(), Full()]
         assert isinstance(await one(silo, command("open", '{"owner": "Ada"}')), Done)
+
+
+async def test_outcomes_are_asked_for_by_the_ticket_of_this_silo_only() -> None:
+    store = SlowReads()
+    async with running_silos(store, [ACCOUNT]) as (silo,):
+        blob = encode([command("open", '{"owner": "Ada"}')])
+        (later,) = decode_parts(await silo.execute(blob, within_s=0))
+        assert isinstance(later, Later)
+
+        assert await silo.rest(later.ticket + 1) == encode([])
+        assert decode_parts(await silo.rest(later.ticket, within_s=0)) == [later]
+        store.answers.set()
+        (done,) = decode_outcomes(await silo.rest(later.ticket))
+        assert isinstance(done, Done)
+        assert await silo.rest(later.ticket) == encode([])
 
 
 async def test_silo_holds_only_so_many_bytes_of_commands(store: MemoryEventStore) -> None:

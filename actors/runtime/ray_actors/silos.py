@@ -24,7 +24,7 @@ from actors.runtime.ray_actors.cluster import address_of_node
 from actors.runtime.ray_actors.homes import RayHomes
 from actors.runtime.ray_actors.transport import RayTransport
 from actors.runtime.sentinel import Sentinel
-from actors.runtime.silo import Silo
+from actors.runtime.silo import PROMPT_S, Silo
 from actors.store.postgres import PostgresEventStore
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,11 @@ class SiloActor:
 
     async def execute(self, blob: bytes) -> bytes:
         """See `Silo.execute`."""
-        return await self._silo.execute(blob)
+        return await self._silo.execute(blob, PROMPT_S)
+
+    async def rest(self, ticket: int) -> bytes:
+        """See `Silo.rest`."""
+        return await self._silo.rest(ticket, PROMPT_S)
 
     async def wait_beyond(self, positions: bytes, timeout_s: float) -> bytes:
         """See `Silo.wait_beyond`; positions are MessagePack maps."""

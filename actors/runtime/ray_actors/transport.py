@@ -35,6 +35,14 @@ class RayTransport:
             raise self._lost(silo, exc) from exc
         return reply
 
+    async def rest(self, silo: int, ticket: int) -> bytes:
+        handle = await self._handle(silo)
+        try:
+            reply: bytes = await handle.rest.remote(ticket)
+        except RayError as exc:
+            raise self._lost(silo, exc) from exc
+        return reply
+
     async def layout(self) -> Layout | None:
         handle = await self._handle(0)
         try:
