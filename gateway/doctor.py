@@ -23,7 +23,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from actors.ray_settings import RAY_SETTINGS
-from actors.store.driver import DRIVER_ERRORS, told
+from actors.store.driver import DRIVER_ERRORS, SERVER, told
 from actors.store.embedded import EmbeddedPostgres
 from actors.store.postgres import OLDEST_VERSION
 from actors.store.sql_files import load_queries
@@ -127,7 +127,7 @@ async def _databases(settings: Settings) -> list[Check]:
 
 async def _database(name: str, url: str, *, embedded: bool) -> list[Check]:
     try:
-        connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
+        connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S, target_session_attrs=SERVER)
     except (*DRIVER_ERRORS, ValueError) as exc:
         if embedded:
             return [Check(f"{name} database", "warning", told(exc), "it runs while `rayleans serve` does")]

@@ -292,10 +292,14 @@ def _running() -> list[str]:
 
 
 async def _stop(name: str, method: str) -> None:
-    with suppress(RayError, ValueError, TimeoutError):
+    try:
         handle = ray.get_actor(name, namespace=NAMESPACE)
         async with asyncio.timeout(STOP_TIMEOUT_S):
             await getattr(handle, method).remote()
+    except ValueError:
+        pass  # It has ended by itself.
+    except (RayError, TimeoutError) as exc:
+        log.warning("%s did not stop in order: %s", name, type(exc).__name__)
     await asyncio.to_thread(_kill, name)
 
 

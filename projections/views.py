@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from sqlalchemy import BigInteger, Text, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from actors.store.driver import SERVER
 from actors.store.event_store import Mark, Marks
 from projections.errors import InvalidQuery, ViewsUnavailable
 from projections.point_reads import PointReads
@@ -133,6 +134,7 @@ class ViewReader:
                     timeout=CONNECT_TIMEOUT_S,
                     command_timeout=QUERY_TIMEOUT_S,
                     server_settings={"application_name": "rayleans gateway"},
+                    target_session_attrs=SERVER,
                     reset=_leave_as_it_is,
                 )
         return self._pool

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import asyncpg
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
 
+from actors.store.driver import SERVER
 from actors.store.sql_files import load_queries
 from projections.errors import ViewsUnavailable
 from projections.read_store import unavailable
@@ -82,7 +83,12 @@ class Watch:
 
     async def _listen(self) -> None:
         with unavailable("cannot watch the views"):
-            connection = await asyncpg.connect(self._url, timeout=CONNECT_TIMEOUT_S, command_timeout=CONNECT_TIMEOUT_S)
+            connection = await asyncpg.connect(
+                self._url,
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=CONNECT_TIMEOUT_S,
+                target_session_attrs=SERVER,
+            )
             try:
                 await connection.add_listener(CHANNEL, lambda *_: self._news.set())
                 while True:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 from typing_extensions import override
 
+from actors.store.driver import SERVER
 from actors.store.event_store import RecordedEvent, StoreUnsuitable
 from actors.store.log_scan import LogScan, Order
 from actors.store.postgres import translated
@@ -61,7 +62,10 @@ async def scan_log(url: str) -> AsyncIterator[PostgresLogScan]:
     """
     with translated("cannot read the log"):
         connection = await asyncpg.connect(
-            url, timeout=CONNECT_TIMEOUT_S, server_settings={"application_name": "rayleans scan"}
+            url,
+            timeout=CONNECT_TIMEOUT_S,
+            server_settings={"application_name": "rayleans scan"},
+            target_session_attrs=SERVER,
         )
     try:
         with translated("cannot read the log"):

@@ -17,6 +17,8 @@ class _ListsByItself(TyperGroup):
     """A group that does its `list` when no command of it is named."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing:  # a shell completes the line
+            return super().parse_args(ctx, args)
         unnamed = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
         return super().parse_args(ctx, ["list", *args] if unnamed else args)
 

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from litestar.connection import ASGIConnection
 
-from actors.runtime.command_id import new_command_id
 from actors.store.token import TokenCodec
 from gateway.http.problems import BadRequest, invalid
 
@@ -21,21 +20,22 @@ _WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.ASCI
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 
-def command_id_of(connection: Connection, subject: str, tokens: TokenCodec) -> UUID:
-    """The id of a command: made from caller and `Idempotency-Key`, a new one when there is no key.
-
-    A key may stand in quotes, as the IETF draft has it, or without.
-    """
-    key = _only(connection, "Idempotency-Key")
-    return new_command_id() if key is None else command_id_of_key(key, subject, tokens)
+def idempotency_key_of(connection: Connection) -> str | None:
+    """The `Idempotency-Key` of a request; None without one."""
+    sent = _only(connection, "Idempotency-Key")
+    return None if sent is None else idempotency_key(sent)
 
 
-def command_id_of_key(key: str, subject: str, tokens: TokenCodec) -> UUID:
-    """The id of every command that a caller sends under a key; others cannot send one under that id before."""
-    if len(key) > 1 and key[0] == key[-1] == '"':
-        key = key[1:-1]
+def idempotency_key(sent: str) -> str:
+    """A key as it was sent: it may stand in quotes, as the IETF draft has it, or without. Raises `BadRequest`."""
+    key = sent[1:-1] if len(sent) > 1 and sent[0] == sent[-1] == '"' else sent
     if _PRINTABLE.fullmatch(key) is None:
         raise _wrong("Idempotency-Key", "must be 1 to 255 printable ASCII characters")
+    return key
+
+
+def command_id_of(key: str, subject: str, tokens: TokenCodec) -> UUID:
+    """The id of every command that a caller sends under a key; others cannot send one under that id before."""
     return tokens.id_of(f"{subject}\n{key}")
 
 

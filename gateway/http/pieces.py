@@ -8,6 +8,7 @@ from contextlib import aclosing
 
 from litestar.types import Send
 
+# A caller who takes nothing for so long is cut off.
 SEND_TIMEOUT_S = 15.0
 
 

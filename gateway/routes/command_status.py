@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from actors.domain.domain import Domain
 from actors.store.event_store import furthest
 from gateway.access.auth import Scope, caller_of
-from gateway.http.headers import command_id_of_key
+from gateway.http.headers import command_id_of, idempotency_key
 from gateway.http.problems import BadRequest
 from gateway.http.replies import problems
 from gateway.queries.answers import Answers
@@ -97,7 +97,9 @@ def command_status_routes(domain: Domain, answers: Answers) -> Sequence[HTTPRout
         key: Annotated[str, QueryParameter(max_length=300, description="The Idempotency-Key that it was sent with.")],
         by: Annotated[str | None, QueryParameter(max_length=300, description="Who sent it; else the caller.")] = None,
     ) -> Response[DoneCommandReply]:
-        return await look_up(request, command_id_of_key(key, by or caller_of(request).subject, answers.tokens))
+        return await look_up(
+            request, command_id_of(idempotency_key(key), by or caller_of(request).subject, answers.tokens)
+        )
 
     return [by_id, by_key]
 

@@ -18,11 +18,12 @@ from actors.domain.decider import AnyDecider, Command
 from actors.domain.domain import Domain
 from actors.domain.json_text import to_short_json
 from actors.runtime.client import CommandSender
+from actors.runtime.command_id import new_command_id
 from actors.runtime.reply import Reply, reply_to
 from actors.runtime.wire import CommandEnvelope
 from gateway.access.auth import Scope
 from gateway.http.body import check_json, read_body, read_json
-from gateway.http.headers import command_id_of, expected_version_of, wait_of
+from gateway.http.headers import command_id_of, expected_version_of, idempotency_key_of, wait_of
 from gateway.http.limits import Limits
 from gateway.http.origin import origin_of
 from gateway.http.problems import BadRequest, invalid
@@ -101,14 +102,19 @@ async def _envelope(
         raise BadRequest(415, "unsupported-media-type", "send the command as application/json")
     check_json(body)
     command = read_json(model, body)
+    expected_version, idempotency_key = expected_version_of(request), idempotency_key_of(request)
     deadline = origin.received_at + wait_of(request, DEFAULT_WAIT_S)
+    if idempotency_key is None:
+        command_id = new_command_id()
+    else:
+        command_id = command_id_of(idempotency_key, origin.by, await sender.meet(deadline))
     return CommandEnvelope(
         category=decider.category,
         key=key,
         command=name,
         data=to_short_json(command),
-        command_id=command_id_of(request, origin.by, await sender.meet(deadline)),
-        expected_version=expected_version_of(request),
+        command_id=command_id,
+        expected_version=expected_version,
         deadline=deadline,
         by=origin.by,
         request_id=origin.request_id,

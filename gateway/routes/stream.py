@@ -41,7 +41,6 @@ RETRY_MS = 1_000
 CATCH_UP_BATCH = 16
 LIVE_BATCH = 128
 POLL_S = 1.0
-# A caller who takes nothing for so long is cut off.
 
 # No empty line behind these: some clients take each for the end of an event.
 _HEARTBEAT = b":\n"

@@ -90,6 +90,8 @@ class Served:
         said = self.process.stdout.read()
         self._close()
         assert not said, said
+        messages = self.messages.read_text()
+        assert "did not stop in order" not in messages, messages
         return code
 
     def end(self) -> None:

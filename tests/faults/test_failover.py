@@ -12,9 +12,12 @@ from actors.runtime.silo import Silo, SiloLimits
 from actors.runtime.wire import CommandEnvelope, Done, Outcome, decode_outcomes, encode
 from actors.store.embedded import EmbeddedPostgres
 from actors.store.postgres import PostgresEventStore
+from projections.views import ViewReader
 from tests.account import ACCOUNT
+from tests.account_domain import ACCOUNTS
 from tests.faults.proxy import postgres_proxy
 from tests.in_process import command, running_silos
+from tests.integration.running_views import Log, Running
 
 OPEN, DEPOSIT = '{"owner": "x"}', '{"amount": 1}'
 # Each actor sleeps as soon as the next one wakes, so that the next command has to read the log.
@@ -73,11 +76,16 @@ async def opened(silo: Silo, key: str) -> Done:
     return outcome
 
 
-async def test_of_several_servers_the_primary_is_asked(primary: EmbeddedPostgres, standby: EmbeddedPostgres) -> None:
-    """The standby comes first in the address, and lags."""
-    await ask(standby, "SELECT pg_wal_replay_pause()")
+def standby_first(database: str, primary: EmbeddedPostgres, standby: EmbeddedPostgres) -> str:
+    """The address of a database on two servers."""
     hosts = f"{standby._socket_dir()},{primary._socket_dir()}"
-    store = await PostgresEventStore.open(f"postgresql://postgres@/events?host={hosts}&port=5432,5432", partitions=4)
+    return f"postgresql://postgres@/{database}?host={hosts}&port=5432,5432"
+
+
+async def test_of_several_servers_the_primary_is_asked(primary: EmbeddedPostgres, standby: EmbeddedPostgres) -> None:
+    """The standby lags."""
+    await ask(standby, "SELECT pg_wal_replay_pause()")
+    store = await PostgresEventStore.open(standby_first("events", primary, standby), partitions=4)
 
     async with running_silos(store, [ACCOUNT], limits=FORGETFUL) as (silo,):
         for key in ("ada", "bob"):
@@ -86,6 +94,21 @@ async def test_of_several_servers_the_primary_is_asked(primary: EmbeddedPostgres
 
     assert isinstance(again, Done)
     await store.close()
+
+
+async def test_of_several_servers_the_primary_has_the_views(
+    primary: EmbeddedPostgres, standby: EmbeddedPostgres
+) -> None:
+    await ask(standby, "SELECT pg_wal_replay_pause()")
+    log, url = Log(), standby_first("views", primary, standby)
+    reader = ViewReader(url, [ACCOUNTS])
+
+    async with Running(log, url)():
+        written = await log.write(("ada", "Opened", '{"owner": "Ada"}'))
+        assert await reader.wait_until(ACCOUNTS, written, timeout_s=60)
+        assert (await reader.get(ACCOUNTS, "ada")).value is not None
+
+    await reader.close()
 
 
 async def test_no_actor_is_woken_with_what_a_former_server_says(

@@ -94,6 +94,8 @@ class OwnActor:
         reply = reply_to(envelope, await self._client.submit(envelope), self._client)
         return msgspec.json.encode(reply).decode()
 
+    # In the thread of the turns, or it might show the half of one.
+    @ray.method(concurrency_group="silo")
     async def state(self) -> str:
         """JSON of stream, version and state, for people: it may be ahead of the log by what is being committed."""
         return self._resident.describe()

@@ -106,6 +106,11 @@ class SiloActor:
     @ray.method(concurrency_group="control")
     async def drain(self) -> None:
         """See `Silo.drain`."""
+        # Each concurrency group has a thread and an event loop of its own; the silo works in the one it began in.
+        draining = asyncio.run_coroutine_threadsafe(self._drain(), self._work.get_loop())
+        await asyncio.wrap_future(draining)
+
+    async def _drain(self) -> None:
         await self._silo.drain()
         self._work.cancel()
 

@@ -49,7 +49,7 @@ class RayTransport:
             reply = await handle.layout.remote()
         except RayError as exc:
             raise self._lost(0, exc) from exc
-        return msgspec.msgpack.decode(reply, type=Layout | None)
+        return _decoded(reply, Layout | None)
 
     async def status(self, silo: int) -> SiloStatus:
         status, _, _ = await self.inspect(silo)
@@ -62,7 +62,7 @@ class RayTransport:
             reply = await handle.status.remote()
         except RayError as exc:
             raise self._lost(silo, exc) from exc
-        return msgspec.msgpack.decode(reply, type=tuple[SiloStatus, int, str])
+        return _decoded(reply, tuple[SiloStatus, int, str])
 
     async def wait_beyond(self, silo: int, positions: Mapping[int, int], timeout_s: float) -> Mapping[int, int]:
         """See `Silo.wait_beyond`. Raises `Lost` when the silo does not answer."""
@@ -71,7 +71,7 @@ class RayTransport:
             reply = await handle.wait_beyond.remote(msgspec.msgpack.encode(positions), timeout_s)
         except RayError as exc:
             raise self._lost(silo, exc) from exc
-        return msgspec.msgpack.decode(reply, type=dict[int, int])
+        return _decoded(reply, dict[int, int])
 
     def _lost(self, silo: int, exc: RayError) -> Lost:
         if isinstance(exc, ActorDiedError):
@@ -89,6 +89,13 @@ class RayTransport:
             lookup.add_done_callback(lambda _: self._lookups.pop(silo, None))
         self._handles[silo] = await asyncio.shield(lookup)
         return self._handles[silo]
+
+
+def _decoded(reply: bytes, kind: Any) -> Any:
+    try:
+        return msgspec.msgpack.decode(reply, type=kind)
+    except msgspec.DecodeError as exc:
+        raise Lost("the answer of the silo cannot be read; does it run the same release?") from exc
 
 
 async def _look_up(name: str) -> ActorHandle[Any]:
