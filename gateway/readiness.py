@@ -20,12 +20,13 @@ HTTP_PORT = 80
 
 async def wait_until_ready(url: str, say: Callable[[str], None]) -> bool:
     """Wait until commands and queries work, and say what keeps them from it. Returns whether anything did."""
-    said: list[str] = []
+    said: set[str] = set()
     async with httpx.AsyncClient(base_url=url, timeout=ANSWER_TIMEOUT_S) as http:
         while reasons := await _reasons(http):
-            if reasons != said:
-                say("not ready: " + "; ".join(reasons))
-            said = reasons
+            # Once each: some come and go in turns.
+            if new := [each for each in reasons if each not in said]:
+                say("not ready: " + "; ".join(new))
+            said.update(new)
             await asyncio.sleep(PROBE_INTERVAL_S)
     return bool(said)
 

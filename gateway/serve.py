@@ -129,6 +129,7 @@ async def running_service(settings: Settings, plan: Plan, say: Say) -> AsyncIter
             finally:
                 say("stopping")
                 await stop_service()
+                (data.path / "ray-address").unlink(missing_ok=True)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import typer
 import uvloop
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from gateway.remote.connection import ERROR, USAGE, CommandLineError
 from gateway.settings import SettingsError
@@ -40,7 +40,7 @@ def show_record(output: Output, record: Mapping[str, Any]) -> None:
 
 def record_table(record: Mapping[str, Any]) -> Table:
     """The fields of one thing below each other."""
-    table = Table("what", "is", show_header=False)
+    table = Table("what", Column("is", overflow="fold"), show_header=False)
     for name, value in record.items():
         table.add_row(name, "\n".join(map(str, value)) if isinstance(value, list) else _text(value))
     return table
@@ -51,7 +51,7 @@ def show_items(output: Output, items: Sequence[Mapping[str, Any]], columns: Sequ
     if output is Output.JSON:
         typer.echo(json.dumps({"items": items}))
         return
-    table = Table(*columns)
+    table = Table(*(Column(each, overflow="fold") for each in columns))
     for item in items:
         table.add_row(*(_text(item.get(column)) for column in columns))
     print_table(table)
@@ -102,4 +102,6 @@ def suggest(*next_steps: str) -> None:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
     return "" if value is None else str(value)

@@ -96,7 +96,9 @@ async def _inside(http: httpx.AsyncClient) -> Mapping[str, Any]:
     silos = await ask(http, "GET", "/v1/admin/silos", also=(401, 403, 404, 503))
     projections = await ask(http, "GET", "/v1/admin/projections", also=(401, 403, 404, 503))
     silo_items, projection_items = silos.get("items"), projections.get("items")
+    refusals = [each["detail"] for each in (silos, projections) if "items" not in each]
     return {
+        **({"not_told": refusals[0]} if refusals else {}),
         "silos": len(silo_items) if silo_items is not None else None,
         "activations": _sum(silo_items, "activations"),
         "queued": _sum(silo_items, "queued"),

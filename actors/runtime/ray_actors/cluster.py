@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -15,6 +18,8 @@ from actors.runtime.client import Client
 from actors.runtime.ray_actors.transport import RayTransport
 from actors.runtime.reference import ActorClient
 
+CONNECT_TIMEOUT_S = 5.0
+
 
 def join_ray(address: str | None) -> None:
     """Connect this process to a running Ray cluster, unless it is connected.
@@ -24,11 +29,25 @@ def join_ray(address: str | None) -> None:
     """
     if ray.is_initialized():
         return
+    _refuse_nobody(address or os.environ.get("RAY_ADDRESS", ""))
+    # It would tell of the thread that it is connected from.
+    logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         ray.init(address=address or "auto", namespace=NAMESPACE, configure_logging=False, log_to_driver=False)
     except ConnectionError as exc:
         raise Unavailable(f"no Ray cluster at {address or 'this machine'}: {exc}") from exc
     keep_stdout_for_data()
+
+
+def _refuse_nobody(address: str) -> None:
+    """Ray itself tries for minutes to reach a cluster that is not there. Raises `Unavailable`."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or "/" in host:
+        return  # Ray has to find out where that is.
+    try:
+        socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S).close()
+    except OSError as exc:
+        raise Unavailable(f"no Ray cluster answers at {address}, is the service running? ({exc})") from exc
 
 
 def keep_stdout_for_data() -> None:

@@ -17,7 +17,12 @@ export const operations = {
     screen.commandLine = curl("GET", PATH);
     return screen.repeat(
       () => load(screen),
-      (items) => replace(screen.body, table("operations, newest first", COLUMNS, [...items].reverse(), "No operator has done anything yet.")),
+      ({ items }) =>
+        replace(
+          screen.body,
+          h("p", { class: "muted" }, "Orders as they were given; one that could not be carried out stands here too."),
+          table("operations, newest first", COLUMNS, items.reverse(), "No operator has done anything yet."),
+        ),
       5,
     );
   },
@@ -39,7 +44,7 @@ async function load(screen) {
     items.push(...page.items);
     after = page.next_after_version;
   } while (after !== null);
-  return items;
+  return { items };
 }
 
 function target(text) {
