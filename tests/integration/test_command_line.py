@@ -200,7 +200,7 @@ async def test_table_shows_data_as_they_are(run: Run, service: Service, key: str
     shown, history = await run("customer", "show", key), await run("customer", "history", key)
 
     assert "[red]Rose[/wrong]" in shown.stdout
-    assert "'[red]Rose[/wrong]'" in history.stdout
+    assert '"[red]Rose[/wrong]"' in history.stdout
 
 
 async def test_projections_are_listed_when_nothing_else_is_said(run: Run) -> None:
