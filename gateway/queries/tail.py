@@ -19,14 +19,15 @@ from actors.errors import Overloaded
 from actors.store.event_store import Marks, RecordedEvent, StoreUnavailable, StoreUnsuitable, positions_of
 from actors.store.token import TokenCodec
 from gateway.queries.frame import Frame
-from gateway.queries.log_reader import LogReader, LostFuture
+from gateway.queries.log_reader import TIMEOUT_S, LogReader, LostFuture
 
 log = logging.getLogger(__name__)
 
 KEPT_FRAMES = 4_096
 BATCH = 64
 LONGEST_PAUSE_S = 1.0
-LINGER_S = 5.0
+# Whoever begins to follow may have to ask the log twice before.
+LINGER_S = 3 * TIMEOUT_S
 MOST_FOLLOWERS = 5_000
 MOST_OF_ONE_SUBJECT = 2_000
 
@@ -66,6 +67,10 @@ class Tail:
     def followers(self) -> int:
         return self._followers.total()
 
+    @property
+    def _works(self) -> bool:
+        return self._work is not None and not self._work.done()
+
     @contextmanager
     def followed(self, subject: str) -> Iterator[None]:
         """While the block runs there is one more follower."""
@@ -86,15 +91,15 @@ class Tail:
         """
         if self.followers >= MOST_FOLLOWERS or self._followers[subject] >= MOST_OF_ONE_SUBJECT:
             raise Overloaded("too many follow the log here")
-        self._lingers_until = asyncio.get_running_loop().time() + LINGER_S
         async with self._beginning:
             if self._closed:
                 raise StoreUnavailable("this gateway is being stopped")
-            if self._work is None or self._work.done():
+            if not self._works:
                 self._after = await self._reader.heads()
                 self._kept.clear()
                 self._kept_from = positions_of(self._after)
                 self._work = asyncio.get_running_loop().create_task(self._run())
+            self._lingers_until = asyncio.get_running_loop().time() + LINGER_S
 
     async def close(self) -> None:
         """Read no more; whoever follows ends."""
@@ -105,8 +110,8 @@ class Tail:
             await asyncio.wait([self._work])
 
     def covers(self, after: Marks) -> bool:
-        """Whether everything behind these marks was read and is kept."""
-        return all(
+        """Whether everything behind these marks was read and is kept, and reading goes on."""
+        return self._works and all(
             self._kept_from[partition] <= mark.position <= self._after[partition].position
             for partition, mark in after.items()
         )

@@ -89,6 +89,28 @@ async def test_follower_that_is_slower_than_the_tail_misses_nothing(
     assert subscriber.positions == await service.store.heads()
 
 
+async def test_follower_whose_tail_ended_before_he_was_counted_misses_nothing(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log takes so long to say where he begins."""
+    right = stream._beginning
+
+    async def slow(*arguments: object) -> Marks:
+        if service.tail.generation == 0:
+            await service.tail.moves(timeout_s=60)
+        return await right(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stream, "_beginning", slow)
+    monkeypatch.setattr(tail, "LINGER_S", 0.0)
+    async with service.http.stream("GET", "/v1/events?from=now") as first:
+        await register(service, "one")
+        async with service.http.stream("GET", "/v1/events?from=now"):
+            await register(service, "two")
+            message = await anext(messages(first))
+
+    assert message.data["actor_id"] == "one"
+
+
 async def test_s1_who_loses_the_connection_before_the_first_event_can_go_on_where_he_began(service: Service) -> None:
     await register(service, "before")
     async with service.http.stream("GET", "/v1/events?from=now") as response:
