@@ -24,6 +24,7 @@ class Frame(NamedTuple):
 
     partition: int
     mark: Mark
+    category: str
     type: str
     lines: bytes
 
@@ -35,7 +36,7 @@ class Frame(NamedTuple):
         # Text of the log is JSON, in which line ends stand between values only.
         data = msgspec.json.encode(followed).translate(_LINE_ENDS)
         lines = b"event: %b\ndata: %b\n\n" % (event.type.encode(), data)
-        return cls(event.partition, Mark(event.position, event.epoch), event.type, lines)
+        return cls(event.partition, Mark(event.position, event.epoch), event.category, event.type, lines)
 
     def under(self, token: str) -> bytes:
         """The whole message."""

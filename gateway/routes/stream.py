@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
@@ -54,7 +54,8 @@ _HEADERS = [
 
 def stream_route(domain: Domain, answers: Answers, tail: Tail) -> HTTPRouteHandler:
     """The route on which the log is followed."""
-    known_types = {name for decider in domain.deciders for name in decider.event_types}
+    categories = frozenset(decider.category for decider in domain.deciders)
+    known_types = {name for decider in domain.deciders for name in decider.readings}
 
     @get(
         "/v1/events",
@@ -72,7 +73,7 @@ def stream_route(domain: Domain, answers: Answers, tail: Tail) -> HTTPRouteHandl
         request: Request[Any, Any, Any],
         from_: Annotated[Literal["start", "now"], QueryParameter(name="from", description="Where to begin.")] = "now",
         type_: Annotated[
-            list[str] | None, QueryParameter(name="type", description="Only events of these types.")
+            list[str] | None, QueryParameter(name="type", description="Only events that are stored under these types.")
         ] = None,
     ) -> ASGIApp:
         unknown = sorted(set(type_ or ()) - known_types)
@@ -81,7 +82,8 @@ def stream_route(domain: Domain, answers: Answers, tail: Tail) -> HTTPRouteHandl
         caller = caller_of(request)
         await tail.begin(caller.subject)
         after = await _beginning(request.headers.get("Last-Event-ID"), from_, answers)
-        follower = Follower(answers.log, tail, answers.tokens, after, frozenset(type_ or known_types), caller)
+        wanted = Wanted(categories, frozenset(type_ or ()))
+        follower = Follower(answers.log, tail, answers.tokens, after, wanted, caller)
         return send_all(follower.chunks(), answers.tokens.encode(after))
 
     return events
@@ -102,23 +104,34 @@ async def _beginning(last_event_id: str | None, from_: str, answers: Answers) ->
     return {partition: known.get(partition, Mark(0, 0)) for partition in heads}
 
 
+class Wanted(NamedTuple):
+    """Which events a follower is sent: those of some kinds of actors, all of them or only some types."""
+
+    categories: frozenset[str]
+    types: frozenset[str]
+
+    def has(self, frame: Frame) -> bool:
+        """Whether it is one of them."""
+        return frame.category in self.categories and (not self.types or frame.type in self.types)
+
+
 class Follower:
     """One who follows the log.
 
     Args:
         after: begins behind these, in each partition.
-        types: of events that are wanted.
+        wanted: what to send.
         caller: who follows; when the token ends, so does this.
     """
 
     def __init__(
-        self, log: LogReader, tail: Tail, tokens: TokenCodec, after: Marks, types: frozenset[str], caller: Caller
+        self, log: LogReader, tail: Tail, tokens: TokenCodec, after: Marks, wanted: Wanted, caller: Caller
     ) -> None:
         self._log = log
         self._tail = tail
         self._tokens = tokens
         self._after = after
-        self._types = types
+        self._wanted = wanted
         self._caller = caller
         self._generation = tail.generation
         self._seen: int | None = None
@@ -155,7 +168,7 @@ class Follower:
             return await self._catch_up()
         self._seen += len(live)
         self._after = {**self._after, **{frame.partition: frame.mark for frame, _ in live}}
-        return b"".join(text for frame, text in live if frame.type in self._types) if live else None
+        return b"".join(text for frame, text in live if self._wanted.has(frame)) if live else None
 
     async def _catch_up(self) -> bytes | None:
         frames: Sequence[Frame]
@@ -171,12 +184,12 @@ class Follower:
 
     def _written(self, frames: Sequence[Frame]) -> bytes:
         """Those that are wanted, each with an id for where this follower is then."""
-        wanted = []
+        written = []
         for frame in frames:
             self._after = {**self._after, frame.partition: frame.mark}
-            if frame.type in self._types:
-                wanted.append(frame.under(self._tokens.encode(self._after)))
-        return b"".join(wanted)
+            if self._wanted.has(frame):
+                written.append(frame.under(self._tokens.encode(self._after)))
+        return b"".join(written)
 
 
 def _next_heartbeat() -> float:

@@ -18,6 +18,8 @@ from gateway.http import pieces
 from gateway.queries import tail
 from gateway.routes import stream
 from projections.standard import STANDARD
+from tests.account_domain import BANK
+from tests.integration.running_views import Log
 from tests.integration.service import Service, running_service
 from tests.sse import Subscriber, messages
 
@@ -134,6 +136,36 @@ async def test_only_events_of_the_type_that_is_wanted_are_sent(service: Service)
         second = await anext(followed)
 
     assert [message.data["actor_id"] for message in (first, second)] == ["b", "c"]
+
+
+async def test_events_of_earlier_and_of_later_releases_are_sent_as_they_are_stored(
+    views_url: str, tmp_path: Path
+) -> None:
+    log = Log()
+    early, late = ("ada", "AccountOpened", '{"name": "Ada"}'), ("ada", "Frozen", '{"by": "Eve"}')
+    await log.write(early, late, ("ada", "Deposited", '{"amount": 1}'), ("ada", "Deposited", '{"amount": 2}'))
+    async with running_service(BANK, views_url, tmp_path, log.store) as service:
+        async with service.http.stream("GET", "/v1/events?from=start") as response:
+            followed = messages(response)
+            sent = [(await anext(followed)).event for _ in range(2)]
+        async with service.http.stream("GET", "/v1/events?from=start&type=AccountOpened") as response:
+            assert response.status_code == 200
+            chosen = await anext(messages(response))
+
+    assert sent == ["AccountOpened", "Frozen"]
+    assert chosen.data["data"] == {"name": "Ada"}
+
+
+async def test_what_operators_do_is_not_sent(service: Service) -> None:
+    await service.http.post("/v1/admin/projections/customers/pause")
+    await service.http.post("/v1/admin/projections/customers/resume")
+    await register(service, "alice")
+
+    async with service.http.stream("GET", "/v1/events?from=start") as response:
+        message = await anext(messages(response))
+
+    assert (await service.http.get("/v1/admin/operations")).json()["items"]
+    assert message.data["actor"] == "customer"
 
 
 async def test_subscribers_that_come_and_go_at_random_see_every_event_once(service: Service) -> None:
