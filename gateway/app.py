@@ -89,7 +89,7 @@ def create_app(
     sender = CountedSender(traced(sender), metrics)
     scrape = Scrape(metrics, cluster, reader, log, steering, projections_of(domain))
     guard = Guard(verifier, Rates(limits.rate_per_s))
-    answers = Answers(sender, reader, log)
+    answers = Answers(sender, reader, log, limits)
     routes = [
         *command_routes(domain, sender, limits),
         batch_route(domain, sender, limits),

@@ -26,6 +26,7 @@ from projections.watch import Watch
 CONNECT_TIMEOUT_S = 5.0
 QUERY_TIMEOUT_S = 10.0
 POOL_SIZE = 8
+_SESSION_SETTINGS = {"application_name": "rayleans gateway", "statement_timeout": f"{QUERY_TIMEOUT_S:.0f}s"}
 
 _checkpoint = msgspec.json.Decoder(dict[int, Mark], strict=False)
 
@@ -84,9 +85,8 @@ class ViewReader:
             ViewsUnavailable: as `get`.
         """
         with unavailable("cannot read the view"):
-            pool = await self._connected()
             try:
-                records = await pool.fetch(query.sql, *query.in_order({**arguments, "projection": projection.name}))
+                records = await self._fetch(query.sql, query.in_order({**arguments, "projection": projection.name}))
             except asyncpg.DataError as exc:
                 raise InvalidQuery(str(exc)) from exc
         checkpoint = records[0]["checkpoint"]
@@ -122,6 +122,20 @@ class ViewReader:
         found = {getattr(row, projection.key): row for row in read_rows(projection, seen.value)}
         return {key: Seen(found.get(key), seen.checkpoint) for key in keys}
 
+    async def _fetch(self, sql: str, arguments: Sequence[object]) -> list[asyncpg.Record]:
+        """All in one time, with the wait for a connection that is free."""
+        async with asyncio.timeout(QUERY_TIMEOUT_S):
+            pool = await self._connected()
+            connection = await pool.acquire()
+            try:
+                return await connection.fetch(sql, *arguments)
+            except (TimeoutError, asyncio.CancelledError):
+                # Given back, it would be waited for until the server has heard that nobody wants the answer.
+                connection.terminate()
+                raise
+            finally:
+                await pool.release(connection)
+
     async def _connected(self) -> asyncpg.Pool:
         if self._pool is not None:
             return self._pool
@@ -132,8 +146,7 @@ class ViewReader:
                     min_size=0,
                     max_size=POOL_SIZE,
                     timeout=CONNECT_TIMEOUT_S,
-                    command_timeout=QUERY_TIMEOUT_S,
-                    server_settings={"application_name": "rayleans gateway"},
+                    server_settings=_SESSION_SETTINGS,
                     target_session_attrs=SERVER,
                     reset=_leave_as_it_is,
                 )

@@ -15,6 +15,7 @@ class Limits:
         head: bytes of all request headers.
         body_timeout_s: for a whole command, and for each next piece of a batch.
         waiting: requests that wait for the beginning of their answer; one more is refused at once.
+        queries: of these, queries on views, so that a read database which hangs leaves room for commands.
         rate_per_s: requests of one subject, on average; as many again may come at once.
     """
 
@@ -23,4 +24,5 @@ class Limits:
     head: int = 32 * 1024
     body_timeout_s: float = 10.0
     waiting: int = 1_024
+    queries: int = 256
     rate_per_s: float = 10_000.0

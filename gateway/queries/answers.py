@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
 from litestar import Request, Response
 from pydantic import BaseModel, TypeAdapter
 
+from actors.errors import Overloaded
 from actors.runtime.client import CommandSender
 from actors.store.event_store import Marks, furthest, positions_of, stream_name
 from actors.store.token import InvalidToken, TokenCodec
 from gateway.http.headers import wait_of
+from gateway.http.limits import Limits
 from gateway.http.problems import BadRequest, NotYetConsistent
 from gateway.queries.log_reader import LogReader
 from projections.past import Past, row_then
@@ -36,10 +39,12 @@ class Answers:
         log: answers what was.
     """
 
-    def __init__(self, sender: CommandSender, views: ViewReader, log: LogReader) -> None:
+    def __init__(self, sender: CommandSender, views: ViewReader, log: LogReader, limits: Limits) -> None:
         self._sender = sender
         self.views = views
         self.log = log
+        self._most_waiting = limits.queries
+        self._waiting = 0
         self._latest: tuple[Marks, str] | None = None
 
     async def ask(
@@ -50,14 +55,17 @@ class Answers:
         Raises:
             InvalidToken: it is none of this service.
             NotYetConsistent: the view did not get there in time.
+            Overloaded: too many queries wait already.
         """
-        known = await self.known_to(request)
-        if known and not await self.views.wait_until(projection, positions_of(known), wait_of(request, DEFAULT_WAIT_S)):
-            raise NotYetConsistent
-        seen = await query()
-        if known and not await self._has_all(seen.checkpoint, known):
-            raise NotYetConsistent
-        return seen
+        with self._place():
+            known = await self.known_to(request)
+            wait_s = wait_of(request, DEFAULT_WAIT_S)
+            if known and not await self.views.wait_until(projection, positions_of(known), wait_s):
+                raise NotYetConsistent
+            seen = await query()
+            if known and not await self._has_all(seen.checkpoint, known):
+                raise NotYetConsistent
+            return seen
 
     async def row(
         self, request: Request[Any, Any, Any], projection: Projection[R], key: str, past: Past | None
@@ -66,7 +74,7 @@ class Answers:
 
         Raises:
             BadRequest: it has no such version yet.
-            InvalidToken, NotYetConsistent: as `ask`; the log always has everything that a token names.
+            InvalidToken, NotYetConsistent, Overloaded: as `ask`; the log always has everything that a token names.
         """
         if past is None:
             return await self.ask(request, projection, partial(self.views.get, projection, key))
@@ -124,6 +132,17 @@ class Answers:
         """`error` with the token of the view in which there is no such thing: it may be there later, never earlier."""
         error.headers = {"Consistency-Token": self._token(checkpoint)}
         return error
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """While the block runs there is one more query that waits."""
+        if self._waiting >= self._most_waiting:
+            raise Overloaded("too many queries are waiting")
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     def _token(self, checkpoint: Marks) -> str:
         # What one statement found has one checkpoint: the very same object in the answers to many queries.

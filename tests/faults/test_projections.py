@@ -20,15 +20,18 @@ from typing_extensions import override
 from actors.store.embedded import EmbeddedPostgres
 from actors.store.event_store import Marks, positions_of
 from actors.store.postmaster import processes_of
+from gateway.http.limits import Limits
 from projections import build_writer
 from projections.build import Build
 from projections.errors import ViewsUnavailable
 from projections.folding import Folded, Folding, Step
 from projections.read_store import ReadStore
+from projections.standard import STANDARD
 from projections.views import ViewReader
 from tests.account_domain import ACCOUNTS
 from tests.faults.proxy import postgres_proxy
 from tests.integration.running_views import Log, Running, audited, rows
+from tests.integration.service import running_service
 
 KEYS = [f"a{number}" for number in range(20)]
 AHEAD = 20
@@ -225,6 +228,44 @@ async def test_f23_slow_read_database_is_told_in_time_and_delays_no_command(
         await caught_up(log, views_url)
 
     assert (await audited(log, views_url)).difference is None
+
+
+async def test_f23_all_queries_on_a_read_database_that_hangs_are_told_in_time(
+    log: Log, views_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Far more than there are connections."""
+    monkeypatch.setattr("projections.views.QUERY_TIMEOUT_S", 0.5)
+    async with Running(log, views_url)() as view, postgres_proxy(views_url) as proxy:
+        await view.becomes("running")
+        reader = ViewReader(proxy.url, [ACCOUNTS])
+        await connected(reader)
+        proxy.black_hole()
+        async with asyncio.timeout(4):
+            answers = await asyncio.gather(*(rows(reader) for _ in range(100)), return_exceptions=True)
+        proxy.heal()
+        await reader.close()
+
+    assert {type(answer) for answer in answers} == {ViewsUnavailable}
+
+
+async def test_f23_queries_on_a_read_database_that_hangs_leave_room_for_commands(
+    views_url: str, tmp_path: Path
+) -> None:
+    limits = Limits(waiting=8, queries=4)
+    async with (
+        postgres_proxy(views_url) as proxy,
+        running_service(STANDARD, proxy.url, tmp_path, limits=limits) as service,
+    ):
+        proxy.black_hole()
+        queries = [asyncio.create_task(service.http.get("/v1/customers")) for _ in range(8)]
+        first = asyncio.as_completed(queries)
+        refused = [await next(first) for _ in range(4)]
+        await service.register("alice")
+        proxy.heal()
+        replies = await asyncio.gather(*queries)
+
+    assert [(reply.json()["code"], reply.headers["Retry-After"]) for reply in refused] == [("overloaded", "1")] * 4
+    assert sorted(reply.status_code for reply in replies) == [200] * 4 + [503] * 4
 
 
 async def connected(reader: ViewReader) -> None:
