@@ -59,13 +59,14 @@ class Answers:
         """
         with self._place():
             known = await self.known_to(request)
-            wait_s = wait_of(request, DEFAULT_WAIT_S)
-            if known and not await self.views.wait_until(projection, positions_of(known), wait_s):
-                raise NotYetConsistent
             seen = await query()
-            if known and not await self._has_all(seen.checkpoint, known):
-                raise NotYetConsistent
-            return seen
+            if await self._has_all(seen.checkpoint, known):
+                return seen
+            if await self.views.wait_until(projection, positions_of(known), wait_of(request, DEFAULT_WAIT_S)):
+                seen = await query()
+                if await self._has_all(seen.checkpoint, known):
+                    return seen
+            raise NotYetConsistent
 
     async def row(
         self, request: Request[Any, Any, Any], projection: Projection[R], key: str, past: Past | None

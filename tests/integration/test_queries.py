@@ -92,6 +92,15 @@ async def test_r1_query_is_not_answered_with_data_older_than_its_token(alone: Se
     assert reply.headers["Retry-After"]
 
 
+async def test_r1_who_does_not_wait_is_answered_when_the_view_has_everything(service: Service, key: str) -> None:
+    token = {"Consistency-Token": await service.register(key)}
+    await service.http.get(f"/v1/customers/{key}", headers=token)
+
+    reply = await service.http.get(f"/v1/customers/{key}", headers={**token, "Prefer": "wait=0"})
+
+    assert (reply.status_code, reply.json()["id"]) == (200, key)
+
+
 @pytest.mark.parametrize("token", ["x", "", "AAAAAAAAAAAAMC0x", "é"])
 async def test_r1_made_up_token_is_refused(service: Service, token: str) -> None:
     reply = await service.http.get("/v1/customers/alice", headers=[(b"Consistency-Token", token.encode())])
