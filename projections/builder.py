@@ -13,7 +13,7 @@ from projections.errors import LogHasGap, PoisonEvent, RowsDiffer, WrongLog
 from projections.folding import Folding
 from projections.projection import AnyProjection
 from projections.read_store import ReadStore, unavailable
-from projections.reporter import Reporter
+from projections.reporter import INTERVAL_S, Reporter
 from projections.versions import Versions
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,8 @@ class Builder:
                 wanted = await versions.wanted(events.info)
                 if wanted is None or wanted[1]:
                     await views.dismiss(self._projection.name, building=True, shares=0)
-                    await views.orders.wait()
+                    # Then it asks the database, because a connection that was lost brings no orders and tells nothing.
+                    await views.wait_for_orders(INTERVAL_S)
                 else:
                     build, _ = wanted
                     await self._build(events, views, versions, build)

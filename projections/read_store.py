@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, Self
 
 import asyncpg
@@ -105,6 +105,12 @@ class ReadStore:
         with unavailable("cannot listen"):
             await self.connection.add_listener(ORDERS_CHANNEL, hear)
             await self.connection.add_listener(CALLS_CHANNEL, hear)
+
+    async def wait_for_orders(self, timeout_s: float) -> None:
+        """Return when somebody has ordered something, or after that time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self.orders.wait()
 
     async def place(self, build: Build) -> tuple[Marks, Aside]:
         """Partition → mark of the last event that is done with, and what is set aside.

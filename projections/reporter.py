@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from actors.store.event_store import EventStore
@@ -60,6 +58,4 @@ class Reporter:
         """Do nothing but report, until somebody orders something."""
         while not views.orders.is_set():
             await self.tell_lag(views, events, version, checkpoint, error)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(INTERVAL_S):
-                    await views.orders.wait()
+            await views.wait_for_orders(INTERVAL_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
 
@@ -47,6 +48,34 @@ async def test_rebuilt_view_is_swapped_in_and_goes_on(
         assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
         assert status.kept == 1
         assert await balances(views_url) == [("Ada", 40, 45)]
+
+
+async def test_rebuild_is_begun_after_the_read_database_was_lost_while_there_was_nothing_to_build(
+    log: Log, running: Running, views_url: str
+) -> None:
+    opened, again = 0, asyncio.Event()
+
+    async def open_views() -> ReadStore:
+        nonlocal opened
+        opened += 1
+        if opened == 4:  # each of the two that a runner has, for the second time
+            again.set()
+        return await ReadStore.open(views_url)
+
+    await fill(log)
+    async with running(open_views=open_views) as view:
+        await view.becomes("running")
+        # Nobody builds any more: only then the builder waits.
+        opened = 2
+        await execute(
+            views_url,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'rayleans projection' AND datname = current_database()",
+        )
+        await asyncio.wait_for(again.wait(), timeout=10)
+        await view.order("rebuild")
+
+        await asyncio.wait_for(view.becomes("running", version=2), timeout=10)
 
 
 async def test_rebuilt_view_that_differs_is_not_served_until_somebody_accepts_it(
