@@ -74,7 +74,7 @@ class Builder:
         there = await self._catch_up(events, writer, model)
         if served is None:
             if there:
-                await versions.serve(build)
+                await versions.serve(build, served)
             return
         holding = await self._open_views()
         try:
@@ -83,7 +83,7 @@ class Builder:
             await self._catch_up(events, writer, model)
             async with Versions(holding.connection, self._projection).held(served) as place:
                 if await Bulk(writer, place, self.reporter).run():
-                    await versions.serve(build)
+                    await versions.serve(build, served)
         finally:
             await holding.close()
 

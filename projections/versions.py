@@ -195,13 +195,22 @@ class Versions:
                     await self._connection.execute(statement, timeout=HOURS_S)
                 await self._connection.execute(table.analyze, timeout=HOURS_S)
 
-    async def serve(self, build: Build) -> None:
-        """Let readers see a version, keep the one they saw before, and drop all others, in one transaction."""
+    async def serve(self, build: Build, instead_of: int | None) -> None:
+        """Let readers see a version, keep the one they saw before, and drop all others, in one transaction.
+
+        Args:
+            instead_of: number of the version that they see; None = none.
+
+        Raises:
+            ViewsUnavailable: also when this version is not to be served any more, or they see another one meanwhile.
+        """
         with unavailable("cannot swap the view"):
             async with self._connection.transaction():
                 rows = await self._locked_rows()
-                if not any(row["version"] == build.version for row in rows):
-                    raise ViewsUnavailable(f"version {build.version} of the view {self._name} was dropped")
+                served = next((row["version"] for row in rows if row["served"]), None)
+                wanted = [row["version"] for row in rows if row["building"]]
+                if served != instead_of or build.version not in wanted:
+                    raise ViewsUnavailable(f"somebody was faster than version {build.version} of the view {self._name}")
                 await self._show(build)
                 for row in rows:
                     if not row["served"] and row["version"] != build.version:

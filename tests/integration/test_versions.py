@@ -96,6 +96,36 @@ async def test_new_version_is_swapped_in_although_the_log_grows_all_the_time(log
         await asyncio.wait_for(view.becomes("running"), timeout=10)
 
 
+async def test_copy_that_was_paused_in_front_of_the_swap_does_not_serve_an_old_version_again(
+    log: Log, running: Running, reader: ViewReader, views_url: str
+) -> None:
+    await _build(log, running, reader)
+    opened, paused, go_on, again = 0, asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def open_views() -> ReadStore:
+        nonlocal opened
+        opened += 1
+        if opened == 3:  # the one that holds the served version
+            paused.set()
+            await go_on.wait()
+        elif opened == 4:  # it has ended, and begins anew
+            again.set()
+        return await ReadStore.open(views_url)
+
+    async with running(CHANGED, open_views=open_views):
+        await paused.wait()
+        async with running(CHANGED) as other:
+            await other.becomes("running", version=2)
+            await other.order("rebuild")
+            await other.becomes("running", version=3)
+            go_on.set()
+            await asyncio.wait_for(again.wait(), timeout=10)
+
+            status = await other.status()
+
+    assert (status.version, status.kept) == (3, 2)
+
+
 async def test_earlier_release_takes_its_version_back_and_brings_it_up_to_date(
     log: Log, running: Running, reader: ViewReader
 ) -> None:
