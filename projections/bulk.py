@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from actors.store.event_store import EventStore, Stretch
 from projections.build import Build
 from projections.build_writer import BuildWriter
-from projections.errors import PoisonEvent
+from projections.errors import LogHasGap, PoisonEvent, WrongLog
 from projections.folding import Folding
 from projections.projection import AnyProjection
 from projections.read_store import ReadStore
@@ -72,7 +72,8 @@ async def help_to_build(
 ) -> None:
     """Move some partitions of a version on to a goal, in a process beside the one that looks after it.
 
-    An event that cannot be folded ends this; whoever looks after the version will meet it too, and tell.
+    An event that cannot be folded, a hole and another log end this; whoever looks after the version will meet them
+    too, and tell.
 
     Args:
         goal: partition → position, of the partitions of this share.
@@ -88,8 +89,8 @@ async def help_to_build(
             bulk = Bulk(writer, goal, reporter)
             await reporter.tell(views, version, bulk.missing)
             await bulk.run()
-        except PoisonEvent as poison:
-            log.warning("helper stopped", extra={"projection": projection.name, "reason": str(poison)})
+        except (PoisonEvent, LogHasGap, WrongLog) as stopped:
+            log.warning("helper stopped", extra={"projection": projection.name, "reason": str(stopped)})
         finally:
             await events.close()
     finally:

@@ -11,7 +11,7 @@ import pytest
 
 from projections import builder
 from projections.bulk import help_to_build
-from projections.errors import NotPossible
+from projections.errors import NotPossible, ProjectionsError, ViewsUnavailable
 from projections.read_store import ReadStore
 from projections.share import Share
 from projections.steering import Steering
@@ -192,6 +192,26 @@ async def test_several_processes_build_a_version_together(
         assert sum(helped) == 2 * len(KEYS)
         assert min(helped) > 0
         assert await balances(views_url) == [("Ada", 40, 40)]
+
+
+async def test_hole_that_a_helper_meets_is_told(
+    log: Log, running: Running, views_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builder, "PARALLEL_FROM", 10)
+
+    async def helpers(version: int, goal: Mapping[int, int]) -> None:
+        open_views = partial(ReadStore.open, views_url)
+        try:
+            await help_to_build(ACCOUNTS, version, goal, Share(0, 1), log.open, open_views)
+        except ProjectionsError as exc:
+            raise ViewsUnavailable("a helper was lost") from exc
+
+    await fill(log)
+    del log.store._partitions[log.partition("a0")][3]
+    async with running(helpers=helpers) as view:
+        status = await asyncio.wait_for(view.becomes("failed"), timeout=10)
+
+    assert "of the log lacks 1 events" in (status.error or "")
 
 
 async def test_several_runners_share_the_partitions_of_a_view(
