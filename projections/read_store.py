@@ -21,6 +21,8 @@ from projections.errors import LostRace, PoisonEvent, RowRefused, ViewsUnavailab
 from projections.folding import Aside, Folded, Step
 
 CONNECT_TIMEOUT_S = 5.0
+# A process that stands still in a transaction has locks that a view waits for; the server ends it then.
+IDLE_IN_TRANSACTION = "30s"
 _SESSION_SETTINGS = {"application_name": "rayleans projection", "lock_timeout": "10s"}
 STATEMENT_TIMEOUT_S = 60.0
 ORDERS_CHANNEL = "rayleans_projections"
@@ -79,7 +81,7 @@ class ReadStore:
                 url,
                 timeout=CONNECT_TIMEOUT_S,
                 command_timeout=STATEMENT_TIMEOUT_S,
-                server_settings=_SESSION_SETTINGS,
+                server_settings={**_SESSION_SETTINGS, "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION},
                 target_session_attrs=SERVER,
             )
         store = cls(connection)

@@ -93,6 +93,7 @@ async def audit_view(
     """
     with unavailable("cannot read the view"):
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.execute(_SQL["stay"])
             versions = await connection.fetch(_SQL["versions"], projection.name)
             served = [row["version"] for row in versions if row["served"]]
             if not served:

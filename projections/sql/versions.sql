@@ -5,6 +5,10 @@ SELECT pg_advisory_xact_lock(hashtext('rayleans projection'), hashtext($1));
 -- name: versions
 SELECT version, fingerprint, log, served, building, accepted, paused FROM projections WHERE name = $1 ORDER BY version;
 
+-- name: stay
+-- A snapshot that is only read holds nobody up, so this transaction may wait for the log as long as it takes.
+SET LOCAL idle_in_transaction_session_timeout TO 0;
+
 -- name: add_version
 -- A new version of a paused projection is paused too.
 INSERT INTO projections (name, version, fingerprint, log, paused)

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from actors.store.event_store import Mark, Marks, Stretch, positions_of
 from actors.store.memory import MemoryEventStore
+from projections import read_store
 from projections.build import Build
 from projections.errors import LostRace, ViewsUnavailable
 from projections.folding import Aside, Folded
@@ -65,6 +66,21 @@ async def test_row_goes_when_its_fold_says_so(log: Log, running: Running, reader
         await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
 
         assert await rows(reader) == []
+
+
+async def test_process_that_was_paused_in_a_transaction_stops_the_view_for_a_bounded_time(
+    log: Log, running: Running, reader: ViewReader, views_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_store, "IDLE_IN_TRANSACTION", "1s")
+    await log.write(("ada", "Opened", '{"owner": "Ada"}'))
+    async with running() as view:
+        await view.becomes("running")
+        paused = await ReadStore.open(views_url)
+        await paused.connection.execute("BEGIN; SELECT FROM checkpoints FOR UPDATE")
+        positions = await log.write(("ada", "Deposited", '{"amount": 1}'))
+
+        assert await reader.wait_until(ACCOUNTS, positions, timeout_s=20)
+        await paused.close()
 
 
 async def test_tally_follows_every_change_of_a_row(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from projections.view_audit import Difference
+from actors.store.event_store import EventStore
+from projections import read_store
+from projections.read_store import ReadStore
+from projections.view_audit import Difference, audit_view
 from projections.views import ViewReader
 from tests.account_domain import ACCOUNTS
 from tests.integration.running_views import Log, Running, audited
@@ -82,3 +85,24 @@ async def test_parked_events_are_left_out(log: Log, running: Running, reader: Vi
         audit = await audited(log, views_url, BROKEN)
 
     assert (audit.left_out, audit.difference) == (2, None)
+
+
+async def test_audit_may_read_the_log_for_longer_than_a_transaction_may_stand_still(
+    log: Log, running: Running, reader: ViewReader, views_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await build(log, running, reader)
+    monkeypatch.setattr(read_store, "IDLE_IN_TRANSACTION", "100ms")
+    views, other = await ReadStore.open(views_url), await asyncpg.connect(views_url)
+
+    async def open_log(_: int) -> EventStore:
+        pid = views.connection.get_server_pid()
+        stands = "SELECT clock_timestamp() - state_change < '1 second' FROM pg_stat_activity WHERE pid = $1"
+        while await other.fetchval(stands, pid):
+            pass
+        return log.store
+
+    audit = await audit_view(ACCOUNTS, views.connection, open_log)
+    await views.close()
+    await other.close()
+
+    assert audit.difference is None
