@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -15,6 +16,8 @@ from projections.projection import AnyProjection, Tally
 from projections.tables import RowTable
 
 _SQL = load_queries("projections", "projections.sql")
+
+Change = tuple[BaseModel | None, BaseModel | None]  # a row before and after
 
 
 class Build:
@@ -51,22 +54,38 @@ class Build:
         parts = enumerate([*tallies, self.rows.delete("$8"), self.rows.upsert("$7")])
         return _SQL["move_on"].replace("/* rows */", "".join(f", rows_{place} AS ({part})" for place, part in parts))
 
-    def tally_changes(
-        self, tally: Tally, table: RowTable, changes: Iterable[tuple[BaseModel | None, BaseModel | None]]
-    ) -> list[BaseModel]:
-        """What rows that changed from before to after add to a tally.
+    def written(self, changes: Mapping[str, Change]) -> Sequence[Sequence[Any]]:
+        """What `move_on` writes of these changes: its parameters from changed rows on.
 
         Raises:
-            RowRefused: the contribution of a row cannot be said.
+            RowRefused: a row, or its contribution to a tally, is none that can be stored.
         """
-        moves = ((_contribution(tally, before), _contribution(tally, after)) for before, after in changes)
-        return table.added(
-            (contribution, factor)
-            for before, after in moves
-            if not _same(before, after)
-            for contribution, factor in ((before, -1), (after, 1))
-            if contribution is not None
-        )
+        try:
+            return (
+                self.rows.records_of([row for _, row in changes.values() if row is not None]),
+                [key for key, (_, row) in changes.items() if row is None],
+                *(table.records_of(_added(tally, table, changes.values())) for tally, table in self.tallies),
+            )
+        except RowRefused:
+            raise
+        except Exception as bug:  # rows are made by code that is not ours; they stop their own projection only
+            raise RowRefused(f"its row or tally cannot be written: {type(bug).__name__}: {bug}") from bug
+
+
+def _added(tally: Tally, table: RowTable, changes: Iterable[Change]) -> list[BaseModel]:
+    """What rows that changed from before to after add to a tally.
+
+    Raises:
+        RowRefused: the contribution of a row cannot be said.
+    """
+    moves = ((_contribution(tally, before), _contribution(tally, after)) for before, after in changes)
+    return table.added(
+        (contribution, factor)
+        for before, after in moves
+        if not _same(before, after)
+        for contribution, factor in ((before, -1), (after, 1))
+        if contribution is not None
+    )
 
 
 def _same(one: BaseModel | None, other: BaseModel | None) -> bool:

@@ -9,14 +9,12 @@ from typing import Any, Self
 
 import asyncpg
 import msgspec
-from pydantic import BaseModel
-from pydantic_core import PydanticSerializationError
 
 from actors.store.driver import DRIVER_ERRORS, SERVER, told
 from actors.store.event_store import Mark, Marks
 from actors.store.migrations import migrate
 from actors.store.sql_files import load_queries
-from projections.build import Build
+from projections.build import Build, Change
 from projections.errors import LostRace, PoisonEvent, RowRefused, ViewsUnavailable
 from projections.folding import Aside, Folded, Step
 
@@ -29,8 +27,6 @@ ORDERS_CHANNEL = "rayleans_projections"
 CALLS_CHANNEL = "rayleans_readers"
 
 _SQL = load_queries("projections", "projections.sql", "parked.sql")
-
-Change = tuple[BaseModel | None, BaseModel | None]
 
 
 class RunnerReport(msgspec.Struct, frozen=True):
@@ -206,9 +202,7 @@ class ReadStore:
             [before[each].position for each in partitions],
             [now[each].position for each in partitions],
             [now[each].epoch for each in partitions],
-            build.rows.records_of([row for _, row in changes.values() if row is not None]),
-            [key for key, (_, row) in changes.items() if row is None],
-            *(table.records_of(build.tally_changes(tally, table, changes.values())) for tally, table in build.tallies),
+            *build.written(changes),
         )
         if moved is None:
             raise LostRace(build.projection.name)
@@ -252,8 +246,6 @@ def refused() -> Iterator[None]:
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError) as exc:
         # The first line only: what follows quotes the row.
         raise RowRefused(f"PostgreSQL refuses a row: {str(exc).splitlines()[0]}") from exc
-    except PydanticSerializationError as exc:
-        raise RowRefused("a value of a row has no JSON") from exc
 
 
 @contextmanager

@@ -42,6 +42,22 @@ def fails_at_13(row: AccountRow) -> Balances:
     return fails() if row.balance == 13 else Balances(owner=row.owner, accounts=1, balance=row.balance)
 
 
+def lacks_fields(row: AccountRow | None, _: object) -> AccountRow | None:
+    only: dict[str, Any] = {"id": "ada"}
+    return row and AccountRow.model_construct(**only)
+
+
+def of_nobody_at_13(row: AccountRow) -> Balances:
+    """A group that cannot be sorted among the others."""
+    group: dict[str, Any] = {"owner": None if row.balance == 13 else row.owner, "accounts": 1, "balance": row.balance}
+    return Balances.model_construct(**group)
+
+
+def no_row_at_13(row: AccountRow) -> Any:
+    group = {"owner": row.owner, "accounts": 1, "balance": row.balance}
+    return group if row.balance == 13 else Balances(**group)
+
+
 def locate(event: Recorded[Any]) -> str:
     is_poison = isinstance(event.data, Deposited) and event.data.amount == 13
     return fails() if is_poison else event.key
@@ -63,6 +79,21 @@ def locate_nowhere(event: Recorded[Any]) -> str:
         pytest.param(changed(owner="\0"), POISON, "refuses a row", id="text"),
         pytest.param(replace(changed(owner=None), tallies=()), POISON, "refuses a row", id="null"),
         pytest.param(changed(balance=2**63), POISON, "refuses a row", id="number"),
+        pytest.param(
+            replace(when_poisoned(lacks_fields), tallies=()), POISON, "cannot be written: KeyError", id="missing field"
+        ),
+        pytest.param(
+            replace(ACCOUNTS, tallies=(replace(BALANCES, contribution=of_nobody_at_13),)),
+            POISON,
+            "cannot be written: TypeError",
+            id="groups without an order",
+        ),
+        pytest.param(
+            replace(ACCOUNTS, tallies=(replace(BALANCES, contribution=no_row_at_13),)),
+            POISON,
+            "cannot be written: AttributeError",
+            id="no group",
+        ),
         pytest.param(
             replace(ACCOUNTS, tallies=(replace(BALANCES, contribution=fails_at_13),)),
             POISON,
