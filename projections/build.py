@@ -108,6 +108,8 @@ def fingerprint(projection: AnyProjection) -> str:
         "tables": [(table.create, *table.create_indexes) for _, table in Build(projection, 0).tables],
         "rows": [model.model_json_schema() for model in (projection.row, *(each.row for each in projection.tallies))],
         "on": sorted(event.__name__ for event in projection.on),
+        # What an earlier release could not read, it has passed over.
+        "read": sorted(projection.read),
         "revision": projection.revision,
     }
     return hashlib.blake2b(json.dumps(shape, sort_keys=True).encode(), digest_size=16).hexdigest()

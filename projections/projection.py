@@ -143,8 +143,17 @@ class Projection(Generic[R]):
         """Stored names of the events that it has to see; None = all of its sources."""
         if self.unknown == "stop":
             return None
-        readings = [each for source in self.sources for each in source.readings.items()]
-        return {name for name, reading in readings if reading.model in self.on}
+        return {name for _, name in self.read}
+
+    @property
+    def read(self) -> Sequence[tuple[str, str]]:
+        """Category and stored name of the events that it folds."""
+        return [
+            (source.category, name)
+            for source in self.sources
+            for name, reading in source.readings.items()
+            if reading.model in self.on
+        ]
 
     @property
     def categories(self) -> Sequence[str]:

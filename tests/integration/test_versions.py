@@ -16,7 +16,7 @@ from actors.store.memory import MemoryEventStore
 from projections.read_store import ReadStore
 from projections.versions import Versions
 from projections.views import ViewReader
-from tests.account import Deposited
+from tests.account import ACCOUNT, Deposited
 from tests.account_domain import ACCOUNTS, AccountRow
 from tests.integration.running_views import PARTITIONS, Log, Running, rows
 
@@ -64,6 +64,21 @@ async def test_changed_projection_is_built_beside_and_swapped_in(
         assert status.kept == 1
     served = {"accounts", "accounts_v2", "balances", "balances_v2"}
     assert await _tables(views_url) == {*served, "accounts_v1", "balances_v1"}
+
+
+async def test_view_is_built_anew_when_a_release_can_read_events_that_the_one_before_passed_over(
+    log: Log, running: Running, reader: ViewReader
+) -> None:
+    before = replace(ACCOUNTS, sources=[replace(ACCOUNT, upcasts={})])
+    await log.write(("ada", "AccountOpened", '{"name": "Ada"}'))
+    async with running(before) as view:
+        await view.becomes("running")
+        passed_over = await rows(reader)
+    async with running() as view:
+        await view.becomes("running", version=2)
+
+        assert passed_over == []
+        assert await rows(reader) == [AccountRow(id="ada", owner="Ada", balance=0)]
 
 
 async def test_build_that_was_interrupted_goes_on(
