@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 
 from actors.store.event_store import EventStore, positions_of
 from projections.build import Build
 from projections.build_writer import BuildWriter
 from projections.bulk import Bulk
-from projections.errors import LogHasGap, PoisonEvent, RowsDiffer, WrongLog
+from projections.errors import LogHasGap, PoisonEvent, RowsDiffer, ViewsUnavailable, WrongLog
 from projections.folding import Folding
 from projections.projection import AnyProjection
 from projections.read_store import ReadStore, unavailable
 from projections.reporter import INTERVAL_S, Reporter
+from projections.status import SILENT_AFTER_S
 from projections.versions import Versions
 
 log = logging.getLogger(__name__)
 
 # From so many events on, several processes build together.
 PARALLEL_FROM = 50_000
+
+# Seldom enough to cost nothing, and often enough that nobody takes this process for dead.
+HEARD_OF_EVERY_S = SILENT_AFTER_S / 3
 
 Helpers = Callable[[int, Mapping[int, int]], Awaitable[None]]
 
@@ -28,7 +34,7 @@ class Builder:
     """Looks after the versions of a projection that are to be built.
 
     Args:
-        open_views: a second connection, which holds the served version while the new one is swapped in.
+        open_views: further connections, to hold the served version while the new one is swapped in, and to be heard of.
         helpers: builds a version up to a goal with several processes; None = alone.
     """
 
@@ -55,7 +61,8 @@ class Builder:
                     await views.wait_for_orders(INTERVAL_S)
                 else:
                     build, _ = wanted
-                    await self._build(events, views, versions, build)
+                    async with self._heard_of():
+                        await self._build(events, views, versions, build)
             except PoisonEvent as poison:
                 if build is None or not await views.stop(build, poison):
                     await self._stand_still(events, views, build, str(poison))
@@ -86,6 +93,27 @@ class Builder:
                     await versions.serve(build, served)
         finally:
             await holding.close()
+
+    @asynccontextmanager
+    async def _heard_of(self) -> AsyncIterator[None]:
+        """Until the block ends, tell that this process is there, also while it waits for helpers or a statement."""
+        telling = asyncio.create_task(self._tell_again())
+        try:
+            yield
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
+
+    async def _tell_again(self) -> None:
+        while True:
+            await asyncio.sleep(HEARD_OF_EVERY_S)
+            if self.reporter.is_due:
+                with suppress(ViewsUnavailable):
+                    views = await self._open_views()
+                    try:
+                        await self.reporter.tell_again(views)
+                    finally:
+                        await views.close()
 
     async def _catch_up(self, events: EventStore, writer: BuildWriter, model: Build | None) -> bool:
         """Get to the end of the log, or to where the served version is that this one is compared with."""

@@ -27,6 +27,7 @@ class Reporter:
         self._building = building
         self._share = share
         self._told = -INTERVAL_S
+        self._last: RunnerReport | None = None
 
     @property
     def is_due(self) -> bool:
@@ -40,7 +41,13 @@ class Reporter:
         self._told = time.monotonic()
         per_s = self.pace.per_s()
         report = RunnerReport(self._building, self._share, version, os.getpid(), per_s, lag_events, lag_seconds, error)
+        self._last = report
         await views.report(self._name, report)
+
+    async def tell_again(self, views: ReadStore) -> None:
+        """Report what was reported last, if anything was."""
+        if self._last is not None:
+            await views.report(self._name, self._last)
 
     async def tell_lag(
         self, views: ReadStore, events: EventStore, version: int, checkpoint: Mapping[int, int], error: str | None

@@ -134,9 +134,9 @@ def _state(version: Any, error: str | None, *, moving: bool) -> State:
     return "running" if moving else "rebuilding"
 
 
-def _error_of(following: Sequence[Any]) -> str | None:
-    """The first trouble of those that follow the log."""
-    for report in following:
+def _error_of(reports: Sequence[Any]) -> str | None:
+    """The first trouble of some runners."""
+    for report in reports:
         if report["error"] is not None:
             return str(report["error"])
         if report["age_s"] > SILENT_AFTER_S:
@@ -148,7 +148,6 @@ def _rebuild(building: Any, reports: Sequence[Any]) -> Rebuild | None:
     if building is None:
         return None
     current = [each for each in reports if each["version"] == building["version"]]
-    errors = [each["error"] for each in reports if each["error"] is not None]
     per_s = sum(each["events_per_s"] for each in current)
     missing = sum(each["lag_events"] for each in current)
     return Rebuild(
@@ -158,7 +157,8 @@ def _rebuild(building: Any, reports: Sequence[Any]) -> Rebuild | None:
         events_per_s=per_s,
         seconds_left=missing / per_s if per_s else None,
         runners=len(current),
-        error=errors[0] if errors else None,
+        # Of the one that looks after it, which notices by itself when a helper is lost.
+        error=_error_of([each for each in reports if each["share"] == 0]),
         stopped_at=_link(building),
     )
 

@@ -13,8 +13,11 @@ from projections import builder
 from projections.bulk import help_to_build
 from projections.errors import NotPossible, ProjectionsError, ViewsUnavailable
 from projections.read_store import ReadStore
+from projections.reporter import Reporter
 from projections.share import Share
+from projections.status import read_status
 from projections.steering import Steering
+from projections.versions import Versions
 from projections.views import ViewReader
 from tests.account_domain import ACCOUNTS
 from tests.integration.running_views import PARTITIONS, Log, Running, balances, rows
@@ -212,6 +215,39 @@ async def test_hole_that_a_helper_meets_is_told(
         status = await asyncio.wait_for(view.becomes("failed"), timeout=10)
 
     assert "of the log lacks 1 events" in (status.error or "")
+
+
+async def test_view_whose_first_build_has_lost_its_process_is_failed(log: Log, views_url: str) -> None:
+    views = await ReadStore.open(views_url)
+    await Versions(views.connection, ACCOUNTS).wanted(log.store.info)
+    await Reporter(ACCOUNTS.name, building=True, share=0).tell(views, 1, 5000)
+    await views.connection.execute("UPDATE runners SET reported_at = reported_at - interval '1 minute'")
+
+    status = await read_status(views.connection, ACCOUNTS.name)
+    await views.close()
+
+    assert status.state == "failed"
+    assert status.rebuild is not None
+    assert "has said nothing for 60 s" in (status.rebuild.error or "")
+
+
+async def test_builder_that_waits_long_is_heard_of(
+    log: Log, running: Running, views_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builder, "PARALLEL_FROM", 10)
+    monkeypatch.setattr(builder, "HEARD_OF_EVERY_S", 0.1)
+    connection = await asyncpg.connect(views_url)
+    told = "SELECT reported_at FROM runners WHERE building AND share = 0"
+
+    async def helpers(*_: object) -> None:
+        before = await connection.fetchval(told)
+        while await connection.fetchval(told) == before:
+            pass
+
+    await fill(log)
+    async with running(helpers=helpers) as view:
+        await asyncio.wait_for(view.becomes("running"), timeout=10)
+    await connection.close()
 
 
 async def test_several_runners_share_the_partitions_of_a_view(
