@@ -57,12 +57,12 @@ class Builder:
                 wanted = await versions.wanted(events.info)
                 if wanted is None or wanted[1]:
                     await views.dismiss(self._projection.name, building=True, shares=0)
-                    # Then it asks the database, because a connection that was lost brings no orders and tells nothing.
-                    await views.wait_for_orders(INTERVAL_S)
                 else:
                     build, _ = wanted
                     async with self._heard_of():
                         await self._build(events, views, versions, build)
+                # Then it asks the database, because a connection that was lost brings no orders and tells nothing.
+                await views.wait_for_orders(INTERVAL_S)
             except PoisonEvent as poison:
                 if build is None or not await views.stop(build, poison):
                     await self._stand_still(events, views, build, str(poison))
@@ -76,6 +76,9 @@ class Builder:
         await writer.find_place()
         await writer.refuse_other_log()
         served, model = await versions.served_version(), await versions.must_be_compared(build)
+        accepted = await versions.is_accepted(build)
+        if served is not None and not accepted:
+            await self._refuse_shorter_log(events, views, served)
         await self._catch_up(events, writer, model)
         await versions.index(build)
         there = await self._catch_up(events, writer, model)
@@ -89,10 +92,24 @@ class Builder:
                 return
             await self._catch_up(events, writer, model)
             async with Versions(holding.connection, self._projection).held(served) as place:
-                if await Bulk(writer, place, self.reporter).run():
+                goal = _within(await events.heads(), place) if accepted else place
+                if await Bulk(writer, goal, self.reporter).run():
                     await versions.serve(build, served)
         finally:
             await holding.close()
+
+    async def _refuse_shorter_log(self, events: EventStore, views: ReadStore, served: int) -> None:
+        """Readers go back in the log only when somebody has accepted that.
+
+        Raises:
+            WrongLog: the served version is ahead of the log, which was restored.
+        """
+        place, _ = await views.place(Build(self._projection, served))
+        if _within(await events.heads(), positions_of(place)) != positions_of(place):
+            raise WrongLog(
+                f"the served version {served} has events that the log no longer has, because it was restored from an "
+                "older state; accept the new one, which has them not"
+            )
 
     @asynccontextmanager
     async def _heard_of(self) -> AsyncIterator[None]:
@@ -160,6 +177,10 @@ class Builder:
         log.critical("rebuild stopped", extra={"projection": self._projection.name, "reason": reason})
         version = 0 if build is None else build.version
         await self.reporter.tell_until_orders(views, events, version, {}, reason)
+
+
+def _within(heads: Mapping[int, int], place: Mapping[int, int]) -> dict[int, int]:
+    return {partition: min(position, heads.get(partition, 0)) for partition, position in place.items()}
 
 
 def _told(digests: Sequence[tuple[int, int]]) -> str:

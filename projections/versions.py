@@ -170,9 +170,13 @@ class Versions:
         """The served version that a new one has to be equal to, before it may be served; None when there is none."""
         with unavailable("cannot read the versions"):
             rows = await self._rows()
-        accepted = any(row["accepted"] for row in rows if row["version"] == build.version)
         served = [row for row in rows if row["served"] and row["fingerprint"] == self._shape]
-        return self._build(served[0]) if served and not accepted else None
+        return self._build(served[0]) if served and not await self.is_accepted(build) else None
+
+    async def is_accepted(self, build: Build) -> bool:
+        """Whether somebody lets a version be served although it may differ from the served one."""
+        with unavailable("cannot read the versions"):
+            return any(row["accepted"] for row in await self._rows() if row["version"] == build.version)
 
     async def served_version(self) -> int | None:
         """The number of the served version, also when it is one of another release."""

@@ -193,6 +193,26 @@ async def test_log_that_was_restored_and_has_grown_again_stops_its_views(
     assert await rows(reader) == AS_IT_WAS
 
 
+async def test_view_that_is_ahead_of_a_restored_log_is_rebuilt_and_served_when_somebody_accepts_it(
+    log: Log, running: Running, reader: ViewReader
+) -> None:
+    await _build(log, running, reader)
+    await log.forget_last("ada")
+    async with running() as view:
+        await view.becomes("failed")
+        await view.order("rebuild")
+        told = await asyncio.wait_for(view.until(lambda status: bool(status.rebuild and status.rebuild.error)), 10)
+        await view.order("accept")
+        await asyncio.wait_for(view.becomes("running", version=2), 10)
+        positions = await log.write(DEPOSITED, DEPOSITED)
+        assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
+
+    assert told.version == 1
+    assert told.rebuild is not None
+    assert "version 1 has events that the log no longer has" in (told.rebuild.error or "")
+    assert await rows(reader) == [AccountRow(id="ada", owner="Ada", balance=10)]
+
+
 async def test_log_that_is_restored_and_grows_again_under_its_view_stops_it(
     log: Log, running: Running, reader: ViewReader
 ) -> None:
