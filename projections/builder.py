@@ -46,6 +46,7 @@ class Builder:
         self._folding = Folding(projection)
         self._open_views = open_views
         self._helpers = helpers if projection.stays_in_partition else None
+        self._takes_over = True
 
     async def work(self, events: EventStore, views: ReadStore) -> None:
         """Build whatever is to be built, until a database is lost."""
@@ -54,7 +55,9 @@ class Builder:
             views.orders.clear()
             build: Build | None = None
             try:
-                wanted = await versions.wanted(events.info)
+                wanted = await versions.wanted(events.info, takes_over=self._takes_over)
+                # Once, or two releases that run at the same time would take the view from each other for ever.
+                self._takes_over = self._takes_over and wanted is not None
                 if wanted is None or wanted[1]:
                     await views.dismiss(self._projection.name, building=True, shares=0)
                 else:

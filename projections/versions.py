@@ -52,8 +52,11 @@ class Versions:
         served = [row for row in rows if row["served"] and row["fingerprint"] == self._shape]
         return (self._build(served[0]), served[0]["paused"]) if served else None
 
-    async def wanted(self, log: StoreInfo) -> tuple[Build, bool] | None:
-        """The version that is to be built, made if this release has none, and whether it is paused.
+    async def wanted(self, log: StoreInfo, *, takes_over: bool = True) -> tuple[Build, bool] | None:
+        """The version that is to be built, and whether it is paused.
+
+        Args:
+            takes_over: from another release: this one makes a version, or builds on one that is kept.
 
         Returns:
             None when there is nothing to build.
@@ -69,7 +72,7 @@ class Versions:
                 building = [row for row in same if row["building"]]
                 if building:
                     return self._build(building[-1]), building[-1]["paused"]
-                if any(row["served"] for row in same):
+                if any(row["served"] for row in (same if takes_over else rows)):
                     return None
                 if same:
                     await self._connection.execute(_SQL["build"], self._name, same[-1]["version"], True)

@@ -155,6 +155,23 @@ async def test_earlier_release_takes_its_version_back_and_brings_it_up_to_date(
         assert await rows(reader) == [AccountRow(id="ada", owner="Ada", balance=10)]
 
 
+async def test_two_releases_at_once_do_not_take_the_view_from_each_other(
+    log: Log, running: Running, reader: ViewReader
+) -> None:
+    await log.write(OPENED)
+    async with running() as old:
+        await old.becomes("running")
+        async with running(CHANGED) as new:
+            await new.becomes("running", version=2)
+            for _ in range(3):  # each lets both look what they have to do
+                await new.order("resume")
+                positions = await log.write(DEPOSITED)
+                assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
+
+            status = await new.status()
+            assert (status.version, status.kept, status.rebuild) == (2, 1, None)
+
+
 async def test_view_of_another_log_is_left_alone(log: Log, running: Running, reader: ViewReader) -> None:
     await _build(log, running, reader)
     other = MemoryEventStore(partitions=PARTITIONS)
