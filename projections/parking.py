@@ -1,7 +1,8 @@
 """Events that a projection cannot fold: somebody parks, skips or retries them. The order within each row is kept.
 
 What is parked of a row is one queue, in its order, as in the sequenced dead letter queues of Axon: an event behind one
-that is parked waits there, and a retry folds the queue from its front.
+that is parked waits there, and a retry folds the queue from its front. Where the row of an event is not known, the
+later events of its stream wait.
 """
 
 from __future__ import annotations
@@ -155,26 +156,32 @@ class Parking:
 
     async def _fold_row(self, event: ParkedEvent) -> Decided:
         build = Build(self._projection, event.version)
-        of_row = (self._projection.name, event.version, event.key, event.stream)
-        queue = await self._connection.fetch(_SQL["row_of"], *of_row)
-        for done, each in enumerate(queue):
-            reason = await self._fold(build, _logged(each))
+        name, version = self._projection.name, event.version
+        queue = await self._connection.fetch(_SQL["row_of"], name, version, event.key, event.stream)
+        reasons = []
+        for each in queue:
+            reason = await self._fold(build, each)
             if reason is not None:
-                await self._connection.execute(_SQL["set_state"], each["id"], "parked", reason)
-                return Decided(done, len(queue) - done, reason)
-            await self._connection.execute(_SQL["folded"], [each["id"]])
-        return Decided(len(queue), 0, None)
+                reasons.append(reason)
+        return Decided(len(queue) - len(reasons), len(reasons), reasons[0] if reasons else None)
 
-    async def _fold(self, build: Build, event: LoggedEvent) -> str | None:
+    async def _fold(self, build: Build, row: Any) -> str | None:
         """Fold one event and write its row. Returns why it cannot be; then nothing is written."""
-        step = self._folding.step(event)
-        if step is None:
-            return None
+        step = self._folding.step(_logged(row))
+        # A row that was not known may be known by now.
+        key = row["key"] if step is None or step.key is None else step.key
+        place = (self._projection.name, build.version, key, row["stream"], row["id"])
+        in_front: str | None = await self._connection.fetchval(_SQL["in_front"], *place)
+        if in_front is not None:
+            return in_front
         try:
-            async with self._connection.transaction():
-                await self._write(build, step)
+            if step is not None:
+                async with self._connection.transaction():
+                    await self._write(build, step)
         except RowRefused as exc:
+            await self._connection.execute(_SQL["set_state"], row["id"], "parked", str(exc))
             return str(exc)
+        await self._connection.execute(_SQL["folded"], [row["id"]])
         return None
 
     async def _write(self, build: Build, step: Step) -> None:

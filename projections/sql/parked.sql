@@ -1,6 +1,7 @@
 -- name: aside
--- What no event may be folded of.
-SELECT key, stream FROM parked WHERE name = $1 AND version = $2 AND state = 'parked';
+-- What no event may be folded of: what a front is about, which is an event that could not be folded. What only waits
+-- behind one holds nothing up, because the order of events of several actors is not kept within a row.
+SELECT key, stream FROM parked WHERE name = $1 AND version = $2 AND state = 'parked' AND error IS NOT NULL;
 
 -- name: stop
 -- The projection stands in front of this event. What somebody decided about it for another version, holds here too.
@@ -33,7 +34,7 @@ FROM unnest($3::integer[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $
      AS new (partition, position, epoch, key, stream, stream_version, type, data, recorded_at, error, place)
 WHERE EXISTS (
     SELECT FROM parked AS front
-    WHERE front.name = $1 AND front.version = $2 AND front.state = 'parked'
+    WHERE front.name = $1 AND front.version = $2 AND front.state = 'parked' AND front.error IS NOT NULL
       AND (front.key = new.key OR front.key IS NULL AND front.stream = new.stream))
 ORDER BY place;
 
@@ -49,11 +50,19 @@ SELECT id, version, partition, position, epoch, key, stream, stream_version, typ
 FROM parked WHERE name = $1 AND id = $2;
 
 -- name: row_of
--- All that is parked of the row, or where that is not known of the stream, of an event: in its order.
+-- What is parked of the row of an event, and what an event without a known row holds up of its stream: in its order.
 SELECT id, version, partition, position, epoch, key, stream, stream_version, type, data, recorded_at, state, error, since
 FROM parked
-WHERE name = $1 AND version = $2 AND state = 'parked' AND (key = $3 OR $3::text IS NULL AND stream = $4)
+WHERE name = $1 AND version = $2 AND state = 'parked'
+  AND (key = $3 OR stream = $4 AND (key IS NULL OR error IS NULL))
 ORDER BY id FOR UPDATE;
+
+-- name: in_front
+-- Why the event is not folded that another one waits behind.
+SELECT error FROM parked
+WHERE name = $1 AND version = $2 AND state = 'parked' AND error IS NOT NULL AND id < $5
+  AND (key = $3 OR key IS NULL AND stream = $4)
+ORDER BY id LIMIT 1;
 
 -- name: set_state
 UPDATE parked SET state = $2, error = $3 WHERE id = $1;

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from projections.errors import NotParked, NotPossible
 from projections.parking import Decided, ParkedEvent
+from projections.projection import Recorded
 from projections.views import ViewReader
-from tests.account import Opened
+from tests.account import Deposited, Opened
 from tests.account_domain import ACCOUNTS, AccountRow
 from tests.integration.running_views import Log, Running, Steered, balances, rows
-from tests.integration.test_poison import POISON, fails, when_poisoned
+from tests.integration.test_poison import POISON, fails, locate, when_poisoned
 
 BROKEN = when_poisoned(fails)
+UNLOCATED = replace(ACCOUNTS, locate=locate)
+
+
+def last(row: AccountRow | None, event: Recorded[Deposited]) -> AccountRow | None:
+    """What an account has is what was deposited last, so that the order tells."""
+    return row and row.model_copy(update={"balance": event.data.amount})
+
+
+def summed(row: AccountRow | None, event: Recorded[Deposited]) -> AccountRow:
+    return AccountRow(id="shared", owner="all", balance=(row.balance if row else 0) + event.data.amount)
 
 
 async def opened(log: Log) -> None:
@@ -164,3 +176,50 @@ async def test_event_without_a_known_row_holds_its_stream(log: Log, running: Run
         assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
         assert await balances_of(reader) == {"of ada": 0, "of bob": 2}
         assert [each.key for each in await view.parked()] == [None, "of ada"]
+
+
+async def test_retry_of_what_waits_behind_an_event_without_a_known_row_does_not_overtake_it(
+    log: Log, running: Running, reader: ViewReader
+) -> None:
+    broken, mended = (replace(each, on={**ACCOUNTS.on, Deposited: last}) for each in (UNLOCATED, ACCOUNTS))
+    await opened(log)
+    async with running(broken) as view:
+        await view.becomes("running")
+        await log.write(("ada", "Deposited", POISON))
+        await view.decide((await stopped(view)).id, "park")
+        positions = await log.write(("ada", "Deposited", '{"amount": 1}'))
+        assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
+        front, behind = await view.parked()
+        overtaking = await view.decide(behind.id, "retry")
+    async with running(mended) as view:
+        decided = await view.decide(behind.id, "retry")
+
+    assert overtaking == Decided(folded=0, waiting=2, error=front.error)
+    assert decided == Decided(folded=2, waiting=0, error=None)
+    assert await balances_of(reader) == {"ada": 1, "bob": 0}
+
+
+async def test_events_of_others_do_not_wait_behind_what_waits_for_an_event_without_a_known_row(
+    log: Log, running: Running, reader: ViewReader
+) -> None:
+    def shared(event: Recorded[Any]) -> str:
+        return locate(event) and "shared"
+
+    broken = replace(ACCOUNTS, locate=shared, on={Deposited: summed}, tallies=())
+    mended = replace(broken, locate=lambda _: "shared")
+    async with running(broken) as view:
+        await view.becomes("running")
+        await log.write(("ada", "Deposited", POISON))
+        await view.decide((await stopped(view)).id, "park")
+        positions = await log.write(("ada", "Deposited", '{"amount": 1}'))
+        assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
+    async with running(mended) as view:
+        positions = await log.write(("bob", "Deposited", '{"amount": 2}'))
+        assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
+        meanwhile = await balances_of(reader)
+        front, _ = await view.parked()
+        await view.decide(front.id, "retry")
+
+        assert meanwhile == {"shared": 2}
+        assert await view.parked() == []
+        assert await balances_of(reader) == {"shared": 16}
