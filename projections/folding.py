@@ -61,10 +61,12 @@ class Aside:
     Attributes:
         keys: of rows.
         streams: of events whose row is not known.
+        unlocated: how many these are.
     """
 
     keys: set[str] = field(default_factory=set)
     streams: set[str] = field(default_factory=set)
+    unlocated: int = 0
 
     def holds(self, step: Step) -> bool:
         """Whether an event has to wait behind one that is parked."""
@@ -80,12 +82,14 @@ class Folded:
         changes: key → row before, row after.
         behind: events that wait behind a parked one of their row.
         poison: the event that could not be folded; everything before it is in here, nothing behind it.
+        unlocated: how many events without a known row were set aside.
     """
 
     after: Mapping[int, int]
     changes: dict[str, tuple[BaseModel | None, BaseModel | None]] = field(default_factory=dict)
     behind: list[Step] = field(default_factory=list)
     poison: PoisonEvent | None = None
+    unlocated: int = 0
 
 
 class Folding:
@@ -121,7 +125,7 @@ class Folding:
         Args:
             rows: the present rows of all keys that the steps name, where they exist.
         """
-        folded = Folded(portion.after)
+        folded = Folded(portion.after, unlocated=aside.unlocated)
         now: dict[str, Any] = {}
         for step in portion.steps:
             if aside.holds(step):

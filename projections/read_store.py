@@ -126,6 +126,7 @@ class ReadStore:
         aside = Aside(
             {row["key"] for row in parked if row["key"] is not None},
             {row["stream"] for row in parked if row["key"] is None},
+            sum(row["key"] is None for row in parked),
         )
         return {row["partition"]: Mark(row["position"], row["epoch"]) for row in rows}, aside
 
@@ -155,9 +156,11 @@ class ReadStore:
         """
         with unavailable("cannot write the view"), refused():
             # Nearly always it is one statement, which is a transaction of its own.
-            async with self.connection.transaction() if folded.behind else nullcontext():
+            several = folded.behind or folded.unlocated
+            async with self.connection.transaction() if several else nullcontext():
                 # First, because it makes a second copy of the projection wait here, and then lose.
                 await self._move_on(build, before, after, folded.changes)
+                await self._refuse_decided(build, folded.unlocated)
                 await self._park_behind(build, folded.behind)
 
     async def stop(self, build: Build, poison: PoisonEvent) -> bool:
@@ -206,6 +209,13 @@ class ReadStore:
         )
         if moved is None:
             raise LostRace(build.projection.name)
+
+    async def _refuse_decided(self, build: Build, unlocated: int) -> None:
+        """Whatever row an event without a known one was folded into meanwhile, it may be one of these."""
+        if unlocated:
+            there = await self.connection.fetchval(_SQL["unlocated"], build.projection.name, build.version)
+            if there != unlocated:
+                raise LostRace(build.projection.name)
 
     async def _park_behind(self, build: Build, behind: Sequence[Step]) -> None:
         if not behind:

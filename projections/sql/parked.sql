@@ -3,6 +3,9 @@
 -- behind one holds nothing up, because the order of events of several actors is not kept within a row.
 SELECT key, stream FROM parked WHERE name = $1 AND version = $2 AND state = 'parked' AND error IS NOT NULL;
 
+-- name: unlocated
+SELECT count(*) FROM parked WHERE name = $1 AND version = $2 AND state = 'parked' AND error IS NOT NULL AND key IS NULL;
+
 -- name: stop
 -- The projection stands in front of this event. What somebody decided about it for another version, holds here too.
 INSERT INTO parked

@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
+from projections.build import Build
+from projections.build_writer import BuildWriter
 from projections.errors import NotParked, NotPossible
-from projections.parking import Decided, ParkedEvent
+from projections.folding import Folding
+from projections.pace import Pace
+from projections.parking import Decided, ParkedEvent, Parking
 from projections.projection import Recorded
+from projections.read_store import ReadStore
 from projections.views import ViewReader
 from tests.account import Deposited, Opened
 from tests.account_domain import ACCOUNTS, AccountRow
@@ -27,6 +32,14 @@ def last(row: AccountRow | None, event: Recorded[Deposited]) -> AccountRow | Non
 
 def summed(row: AccountRow | None, event: Recorded[Deposited]) -> AccountRow:
     return AccountRow(id="shared", owner="all", balance=(row.balance if row else 0) + event.data.amount)
+
+
+def shared(event: Recorded[Any]) -> str:
+    return locate(event) and "shared"
+
+
+SHARED = replace(ACCOUNTS, locate=lambda _: "shared", on={Deposited: summed}, tallies=())
+SHARED_BROKEN = replace(SHARED, locate=shared)
 
 
 async def opened(log: Log) -> None:
@@ -202,18 +215,13 @@ async def test_retry_of_what_waits_behind_an_event_without_a_known_row_does_not_
 async def test_events_of_others_do_not_wait_behind_what_waits_for_an_event_without_a_known_row(
     log: Log, running: Running, reader: ViewReader
 ) -> None:
-    def shared(event: Recorded[Any]) -> str:
-        return locate(event) and "shared"
-
-    broken = replace(ACCOUNTS, locate=shared, on={Deposited: summed}, tallies=())
-    mended = replace(broken, locate=lambda _: "shared")
-    async with running(broken) as view:
+    async with running(SHARED_BROKEN) as view:
         await view.becomes("running")
         await log.write(("ada", "Deposited", POISON))
         await view.decide((await stopped(view)).id, "park")
         positions = await log.write(("ada", "Deposited", '{"amount": 1}'))
         assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
-    async with running(mended) as view:
+    async with running(SHARED) as view:
         positions = await log.write(("bob", "Deposited", '{"amount": 2}'))
         assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
         meanwhile = await balances_of(reader)
@@ -223,3 +231,27 @@ async def test_events_of_others_do_not_wait_behind_what_waits_for_an_event_witho
         assert meanwhile == {"shared": 2}
         assert await view.parked() == []
         assert await balances_of(reader) == {"shared": 16}
+
+
+async def test_row_that_was_in_memory_when_a_retry_changed_it_is_not_written(
+    log: Log, running: Running, views_url: str
+) -> None:
+    async with running(SHARED_BROKEN) as view:
+        await view.becomes("running")
+        await log.write(("ada", "Deposited", POISON))
+        event = await stopped(view)
+        await view.decide(event.id, "park")
+    views, other = await ReadStore.open(views_url), await ReadStore.open(views_url)
+    writer = BuildWriter(log.store, views, Build(SHARED, 1), Folding(SHARED), Pace())
+    await writer.find_place()
+    for amount in (2, 4):
+        await log.write(("bob", "Deposited", f'{{"amount": {amount}}}'))
+        while not await writer.put(await writer.read(writer.positions, 1)):
+            pass
+        if amount == 2:
+            await Parking(other, SHARED).retry(event.id)
+    rows_now = await views.load(writer.build, ["shared"])
+    await views.close()
+    await other.close()
+
+    assert rows_now["shared"].balance == 2 + 13 + 4
