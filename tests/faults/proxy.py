@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import parse_qs, urlsplit
 
+from tests.listening import listening
+
 CHUNK = 64 * 1024
 APPENDED = b"INSERT 0 "
 SYNC = b"S"
@@ -32,7 +34,8 @@ class Link:
         """As when a machine between them loses its memory."""
         for end in (self.client, self.server):
             sock = end.get_extra_info("socket")
-            if sock is not None and sock.family == socket.AF_INET:
+            # One that is lost already has no socket any more that could be told anything.
+            if not end.is_closing() and sock.family == socket.AF_INET:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             end.transport.abort()
 
@@ -44,6 +47,7 @@ class PostgresProxy:
         delay_s: how long every reply of the server takes to come.
         links: the present connections.
         cuts: how often the reply to an append was swallowed.
+        port: where it listens.
     """
 
     def __init__(self, url: str) -> None:
@@ -54,29 +58,17 @@ class PostgresProxy:
         self.delay_s = 0.0
         self.links: set[Link] = set()
         self.cuts = 0
+        self.port = 0
         self._cut_armed = False
         self._hold_armed = False
         self._stalled = asyncio.Event()
         self._open = asyncio.Event()
         self._open.set()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
         """The address of the database through this proxy."""
         return f"postgresql://{self._path}:{self.port}{self._database}?sslmode=disable"
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop(self) -> None:
-        self._server.close()
-        for link in list(self.links):
-            link.reset()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def lead_to(self, url: str) -> None:
         """Take new connections to another server; those that there are stay where they are."""
@@ -112,16 +104,15 @@ class PostgresProxy:
         await self._stalled.wait()
         return next(link for link in self.links if link.stalled)
 
-    async def _connect(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+    async def forward(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        """One connection, until one of its ends leaves."""
         try:
             answers, server = await asyncio.open_unix_connection(self._socket)
         except OSError:
-            client.transport.abort()
             return
         link = Link(client, server)
         self.links.add(link)
         ways = [asyncio.create_task(self._ask(reader, link)), asyncio.create_task(self._answer(answers, link))]
-        self._tasks.update(ways)
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -130,7 +121,6 @@ class PostgresProxy:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-            self._tasks.difference_update(ways)
 
     async def _ask(self, reader: asyncio.StreamReader, link: Link) -> None:
         """Client to server, message by message after the first, which has no type."""
@@ -172,8 +162,5 @@ class PostgresProxy:
 async def postgres_proxy(url: str) -> AsyncIterator[PostgresProxy]:
     """A proxy in front of a database of the embedded server."""
     proxy = PostgresProxy(url)
-    await proxy.start()
-    try:
+    async with listening(proxy.forward) as proxy.port:
         yield proxy
-    finally:
-        await proxy.stop()

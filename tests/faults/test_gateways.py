@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -12,6 +12,7 @@ import pytest
 from projections.standard import STANDARD
 from tests.faults.shoppers import Count, shoppers
 from tests.integration.service import running_service
+from tests.listening import listening
 
 CALLERS = 16
 
@@ -24,23 +25,14 @@ class Dropper:
         self._ends: set[asyncio.StreamWriter] = set()
         self.dropped = 0
 
-    async def start(self) -> str:
-        """Begin; gives its address."""
-        self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
     def drop(self) -> None:
         """Every connection breaks, whatever was on its way."""
         self.dropped += len(self._ends)
         for end in self._ends:
             end.transport.abort()
 
-    def stop(self) -> None:
-        """Nobody answers here any more."""
-        self._server.close()
-        self.drop()
-
-    async def _connect(self, reader: asyncio.StreamReader, caller: asyncio.StreamWriter) -> None:
+    async def forward(self, reader: asyncio.StreamReader, caller: asyncio.StreamWriter) -> None:
+        """One connection, until it breaks."""
         answers, gateway = await asyncio.open_connection(*self._gateway)
         self._ends |= {caller, gateway}
         try:
@@ -59,15 +51,16 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def test_f4_callers_of_a_gateway_that_drops_them_lose_and_double_nothing(views_url: str, tmp_path: Path) -> None:
-    async with running_service(STANDARD, views_url, tmp_path) as service:
+    async with running_service(STANDARD, views_url, tmp_path) as service, AsyncExitStack() as in_between:
         url = service.http.base_url
         dropper = Dropper(url.host, url.port or 80)
-        urls = [await dropper.start(), str(url).rstrip("/")]
+        port = await in_between.enter_async_context(listening(dropper.forward))
+        urls = [f"http://127.0.0.1:{port}", str(url).rstrip("/")]
         async with shoppers(urls, service.token("commands:write", "queries:read"), CALLERS) as acknowledged:
             for _ in range(5):
                 await acknowledged.more(100)
                 dropper.drop()
-            dropper.stop()
+            await in_between.aclose()
             await acknowledged.more(100)
         assert dropper.dropped > CALLERS
 

@@ -11,6 +11,7 @@ from gateway.access import jwks
 from gateway.access.jwks import provider_verifier
 from gateway.access.token_verifier import Unauthenticated
 from tests.identity_provider import AUDIENCE, ISSUER, Provider
+from tests.listening import listening
 
 SET = b'{"keys": []}'
 ANSWERS = {
@@ -35,12 +36,11 @@ async def test_h10_answer_that_is_no_set_of_keys_opens_nothing(name: str, monkey
             asked.append((await reader.readuntil(b"\r\n\r\n")).split(b" ")[1])
             writer.write(ANSWERS[name])
             await (reader.read() if name == "silence" else writer.drain())
-        writer.close()
 
     provider = Provider()
     provider.publish("k1")
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/keys"
+    async with listening(answer) as port:
+        url = f"http://127.0.0.1:{port}/keys"
         with pytest.raises(Unauthenticated):
             await provider_verifier(url, ISSUER, AUDIENCE).verify(provider.sign("k1"))
     assert set(asked) == {b"/keys"}
