@@ -7,11 +7,11 @@ so that such a command ends as `OutcomeUnknown`.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -30,13 +30,14 @@ from actors.domain.json_text import to_short_json
 from actors.errors import ActorsError, OutcomeUnknown, Unavailable
 from actors.runtime.command_id import new_command_id
 from gateway.remote.errors import error_of
+from gateway.remote.follow import LATER, PAUSE_S, SILENCE_S, FollowedEvent, places
 from gateway.remote.path import in_path, key_in_path
 from gateway.remote.references import How, Receipt, RemoteActor, RemoteCustomer, RemoteOrder
 
 TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 2.0
-# A gateway says at least every ten seconds that it is there.
-SILENCE_S = 25.0
+# A gateway that is told in whole seconds how long to wait may answer so much later than there is time.
+GRACE_S = 2.0
 
 C = TypeVar("C", bound=Command)
 E = TypeVar("E", bound=Event)
@@ -50,15 +51,6 @@ class _TryAgain(Exception):
     def __init__(self, error: ActorsError, after_s: float = 0.0) -> None:
         super().__init__(error, after_s)
         self.error, self.after_s = error, after_s
-
-
-@dataclass(frozen=True, slots=True)
-class FollowedEvent:
-    """An event of the log; `id` is the place behind it, from which `events` can go on."""
-
-    id: str
-    type: str
-    data: Mapping[str, Any]
 
 
 class GatewayClient:
@@ -80,9 +72,7 @@ class GatewayClient:
         self._urls = [urls] if isinstance(urls, str) else list(urls)
         self._token: Callable[[], str] = (lambda: token) if isinstance(token, str) else token
         self._at = 0
-        self._http = httpx.AsyncClient(
-            transport=transport, timeout=httpx.Timeout(SILENCE_S, connect=CONNECT_TIMEOUT_S, pool=TIMEOUT_S)
-        )
+        self._http = httpx.AsyncClient(transport=transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -146,33 +136,31 @@ class GatewayClient:
         """
         headers = {} if after is None else {"Consistency-Token": after}
         query = {name: value for name, value in parameters.items() if value is not None}
-        no_command = UUID(int=0)
 
-        async def attempt() -> httpx.Response:
-            return await self._request("GET", path, headers, no_command, params=query)
+        async def attempt(within_s: float) -> httpx.Response:
+            return await self._request("GET", path, headers, None, within_s, params=query)
 
         response = await self._insist(attempt, timeout_s)
         if not response.is_success:
-            raise error_of(response, "", None, no_command)
+            raise error_of(response)
         found: dict[str, Any] = response.json()
         return found
 
     async def post(self, decider: Decider[Any, E, Any], key: str, command: Command, how: How) -> Receipt[E]:
         """See `CommandPoster`."""
         command_id, expected = how.get("command_id") or new_command_id(), how.get("expected_version")
-        deadline = time.monotonic() + how.get("timeout", TIMEOUT_S)
         stream = f"{decider.category}-{key}"
         path = f"/v1/{decider.collection}/{key_in_path(key)}/{decider.name_of(command)}"
         headers = {"Content-Type": "application/json", "Idempotency-Key": str(command_id), **_condition(expected)}
         body = to_short_json(command).encode()
 
-        async def attempt() -> httpx.Response:
-            wait = {"Prefer": f"wait={max(1, math.ceil(deadline - time.monotonic()))}"}
-            return await self._request("POST", path, {**headers, **wait}, command_id, content=body)
+        async def attempt(within_s: float) -> httpx.Response:
+            wait = {"Prefer": f"wait={max(1, math.ceil(within_s))}"}
+            return await self._request("POST", path, {**headers, **wait}, command_id, within_s, content=body)
 
         response = await self._insist(attempt, how.get("timeout", TIMEOUT_S))
         if not response.is_success:
-            raise error_of(response, stream, expected, command_id)
+            raise error_of(response, command_id, stream, expected)
         return _receipt(decider, response.json(), command_id)
 
     async def events(
@@ -191,35 +179,38 @@ class GatewayClient:
         at = after
         while True:
 
-            async def connect(at: str | None = at) -> httpx.Response:
+            async def connect(_: float, at: str | None = at) -> httpx.Response:
                 headers = {"Accept": "text/event-stream"} | ({} if at is None else {"Last-Event-ID": at})
                 params: dict[str, Any] = {"from": from_, "type": list(types)}
-                return await self._request("GET", "/v1/events", headers, UUID(int=0), stream=True, params=params)
+                return await self._request("GET", "/v1/events", headers, None, SILENCE_S, stream=True, params=params)
 
-            response = await self._insist(connect, None)
+            response = await self._insist(connect, math.inf)
             try:
                 if not response.is_success:
-                    await response.aread()
-                    raise error_of(response, "", None, UUID(int=0))
-                async for place, event in _messages(response):
+                    raise error_of(response)
+                async for place, event in places(response):
                     at = place
                     if event is not None:
                         yield event
             except httpx.TransportError:
-                continue
+                pass
             finally:
                 await response.aclose()
+            await asyncio.sleep(PAUSE_S)
 
-    async def _insist(
-        self, attempt: Callable[[], Awaitable[httpx.Response]], timeout_s: float | None
-    ) -> httpx.Response:
-        """Try until there is an answer for good. Raises `ActorsError` when there is none in time."""
+    async def _insist(self, attempt: Callable[[float], Awaitable[httpx.Response]], timeout_s: float) -> httpx.Response:
+        """Try until there is an answer for good; an attempt is told how many seconds are left.
+
+        Raises:
+            ActorsError: there was none in time.
+        """
         lost: ActorsError | None = None
+        deadline = time.monotonic() + timeout_s
 
         async def once() -> httpx.Response:
             nonlocal lost
             try:
-                return await attempt()
+                return await attempt(max(0.0, deadline - time.monotonic()))
             except _TryAgain as again:
                 lost = again.error if isinstance(again.error, OutcomeUnknown) else lost
                 raise
@@ -227,7 +218,7 @@ class GatewayClient:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_TryAgain),
             wait=_wait,
-            stop=stop_after_delay(math.inf if timeout_s is None else timeout_s),
+            stop=stop_after_delay(timeout_s),
             reraise=True,
         )
         try:
@@ -240,27 +231,30 @@ class GatewayClient:
         method: str,
         path: str,
         headers: Mapping[str, str],
-        command_id: UUID,
+        command_id: UUID | None,
+        within_s: float,
         *,
         stream: bool = False,
         **more: Any,
     ) -> httpx.Response:
         """One try. Raises `_TryAgain` when another may succeed."""
+        url, timeout = f"{self._urls[self._at]}{path}", httpx.Timeout(within_s + GRACE_S, connect=CONNECT_TIMEOUT_S)
         headers = {**headers, "Authorization": f"Bearer {self._token()}"}
-        request = self._http.build_request(method, f"{self._urls[self._at]}{path}", headers=headers, **more)
+        request = self._http.build_request(method, url, headers=headers, timeout=timeout, **more)
         try:
             response = await self._http.send(request, stream=stream)
+            if not response.is_success:
+                await response.aread()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
             self._try_next()
             raise _TryAgain(Unavailable(f"the gateway cannot be reached: {exc or type(exc).__name__}")) from exc
         except httpx.TransportError as exc:
             self._try_next()
-            lost = OutcomeUnknown(command_id, f"the answer was lost: {exc or type(exc).__name__}")
-            raise _TryAgain(lost) from exc
-        if response.status_code in {429, 502, 503, 504}:
-            await response.aread()
+            lost = f"the answer was lost: {exc or type(exc).__name__}"
+            raise _TryAgain(Unavailable(lost) if command_id is None else OutcomeUnknown(command_id, lost)) from exc
+        if response.status_code in LATER:
             asked = response.headers.get("Retry-After", "")
-            raise _TryAgain(error_of(response, "", None, command_id), float(asked) if asked.isdecimal() else 0.0)
+            raise _TryAgain(error_of(response, command_id), float(asked) if asked.isdecimal() else 0.0)
         return response
 
     def _try_next(self) -> None:
@@ -282,17 +276,3 @@ def _condition(expected_version: int | None) -> dict[str, str]:
 def _receipt(decider: Decider[Any, E, Any], reply: Mapping[str, Any], command_id: UUID) -> Receipt[E]:
     events = tuple(decider.read_event(event["type"], json.dumps(event["data"])) for event in reply["events"])
     return Receipt(reply["id"], reply["version"], events, command_id, reply["replayed"], reply["token"])
-
-
-async def _messages(response: httpx.Response) -> AsyncGenerator[tuple[str, FollowedEvent | None]]:
-    """The messages of a stream: an id, and the event if there is one."""
-    fields: dict[str, str] = {}
-    async for line in response.aiter_lines():
-        name, _, value = line.partition(":")
-        if name:
-            fields[name] = value.removeprefix(" ")
-        elif not line and "id" in fields:
-            known = "data" in fields and "event" in fields
-            event = FollowedEvent(fields["id"], fields["event"], json.loads(fields["data"])) if known else None
-            yield fields["id"], event
-            fields = {}

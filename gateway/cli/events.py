@@ -13,7 +13,7 @@ from gateway.cli.asking import Asking
 from gateway.cli.output import run
 from gateway.cli.unfold import unfold
 from gateway.remote.connection import ask
-from gateway.remote.follow import Message, follow
+from gateway.remote.follow import FollowedEvent, follow
 
 commands = typer.Typer(help="Events of the whole log.", no_args_is_help=True)
 
@@ -30,7 +30,7 @@ class Begin(StrEnum):
 def tail(
     begin: Annotated[Begin, typer.Option("--from", help="The start of the log, or now.")] = Begin.NOW,
     type_: Annotated[list[str] | None, typer.Option("--type", help="Only these types; may be repeated.")] = None,
-    last_id: Annotated[str | None, typer.Option("--last-id", help="Go on behind the event with this id.")] = None,
+    last_id: Annotated[str | None, typer.Option("--last-id", help="Go on after the event with this id.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="End after so many events.")] = None,
     *,
     service: Asking,
@@ -49,14 +49,14 @@ async def _tail(service: Asking, begin: Begin, types: list[str], last_id: str | 
     async with service.open() as http:
         await ask(http, "GET", "/healthz")
         printed = 0
-        async with aclosing(follow(http, begin=begin, types=types, last_id=last_id)) as messages:
-            async for message in messages:
-                typer.echo(_line(message) if service.for_people else json.dumps({"id": message.id, **message.data}))
+        async with aclosing(follow(http, begin=begin, types=types, last_id=last_id)) as events:
+            async for event in events:
+                typer.echo(_line(event) if service.for_people else json.dumps({"id": event.id, **event.data}))
                 printed += 1
                 if printed == limit:
                     return
 
 
-def _line(message: Message) -> str:
-    data = message.data
+def _line(event: FollowedEvent) -> str:
+    data = event.data
     return f"{data['recorded_at']}  {data['actor']}/{data['actor_id']} {data['version']}  {data['type']} {data['data']}"

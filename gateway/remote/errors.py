@@ -30,9 +30,14 @@ class NotAllowed(ActorsError):
 
 
 def error_of(  # noqa: PLR0911 - one table, in one place
-    response: httpx.Response, stream: str, expected_version: int | None, command_id: UUID
+    response: httpx.Response, command_id: UUID | None = None, stream: str = "", expected_version: int | None = None
 ) -> ActorsError:
-    """The error of an answer that is not 2xx; see `gateway/http/problems.py` for the other direction."""
+    """The error of an answer that is not 2xx; see `gateway/http/problems.py` for the other direction.
+
+    Args:
+        command_id: None = it was a query.
+        stream, expected_version: of the actor that the command was for.
+    """
     problem = _problem(response)
     code, detail = str(problem.get("code", "")), str(problem.get("detail", response.reason_phrase))
     match response.status_code:
@@ -44,7 +49,7 @@ def error_of(  # noqa: PLR0911 - one table, in one place
             return Rejected(code, detail, response.status_code == 404)
         case 412:
             return WrongExpectedVersion(stream, expected_version or 0, int(problem.get("actual_version", 0)))
-        case 422 if code == "idempotency-key-reused":
+        case 422 if code == "idempotency-key-reused" and command_id is not None:
             return CommandIdReused(command_id)
         case 429:
             return Overloaded(detail)
@@ -53,7 +58,7 @@ def error_of(  # noqa: PLR0911 - one table, in one place
         case 500 if code == "command-failed":
             return CommandFailed(detail)
         case status if status >= 500:
-            return OutcomeUnknown(command_id, detail)
+            return Unavailable(detail) if command_id is None else OutcomeUnknown(command_id, detail)
         case _:
             return InvalidCommand("; ".join(wrong_fields(problem)) or detail)
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
 from uuid import uuid4
@@ -25,6 +25,7 @@ from gateway.http.limits import Limits
 from gateway.remote.errors import NotAllowed
 from projections.standard import STANDARD
 from tests.integration.service import Service, running_service
+from tests.listening import listening
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -128,6 +129,25 @@ async def test_answers_that_are_lost_until_the_end_leave_the_outcome_unknown(ser
             await client.customer(key).register(name="A", email="alice@example.com", timeout=0.3)
 
 
+async def test_query_whose_answers_are_lost_speaks_of_no_command(service: Service) -> None:
+    async with GatewayClient(url_of(service), service.token("queries:read"), transport=_Lossy(10_000)) as client:
+        with pytest.raises(Unavailable, match="the answer was lost"):
+            await client.get("/v1/customers", timeout_s=0.3)
+
+
+async def test_gateway_that_says_nothing_keeps_nobody_longer_than_he_has_time() -> None:
+    async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with (
+        listening(say_nothing) as port,
+        GatewayClient(f"http://127.0.0.1:{port}", "any") as client,
+        asyncio.timeout(20),
+    ):
+        with pytest.raises(OutcomeUnknown):
+            await client.customer("alice").rename(name="A", timeout=0.1)
+
+
 async def test_gateway_that_is_gone_is_passed_over(service: Service, key: str) -> None:
     token = service.token("commands:write")
     urls = ["http://127.0.0.1:9", url_of(service)]
@@ -168,6 +188,58 @@ async def test_events_go_on_after_the_connection_is_lost(alone: Service) -> None
                     number + 1,
                 )
     assert cut.connections >= 5
+
+
+@pytest.mark.parametrize("cut", ["reset", "ended"])
+async def test_events_that_come_while_the_first_connection_is_lost_are_not_missed(alone: Service, cut: str) -> None:
+    """It had brought no event yet, and was to begin with the present end of the log."""
+    interrupted = _Interrupted(cut)
+    token = alone.token("queries:read")
+    async with client_of(alone) as client, GatewayClient(url_of(alone), token, transport=interrupted) as follower:
+        async with aclosing(follower.events()) as events, asyncio.timeout(30):
+            first = asyncio.create_task(anext(events))
+            await interrupted.opened.wait()
+            await client.customer("missed").register(name="A", email="a@example.com")
+            interrupted.cut()
+            assert (await first).data["actor_id"] == "missed"
+        assert interrupted.connections == 2
+
+
+class _Interrupted(httpx.AsyncHTTPTransport):
+    """Shows nothing of its first stream, which breaks, or ends in order, when it is told to."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self._how = how
+        self.opened, self._over = asyncio.Event(), asyncio.Event()
+        self.connections = 0
+
+    def cut(self) -> None:
+        self._over.set()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.connections += 1
+        response = await super().handle_async_request(request)
+        if self.connections > 1:
+            return response
+        await response.aclose()
+        return httpx.Response(response.status_code, headers=response.headers, stream=_Nothing(self._nothing))
+
+    async def _nothing(self) -> AsyncIterator[bytes]:
+        self.opened.set()
+        await self._over.wait()
+        if self._how == "reset":
+            raise httpx.ReadError("reset")
+        yield b""
+
+
+class _Nothing(httpx.AsyncByteStream):
+    def __init__(self, chunks: Callable[[], AsyncIterator[bytes]]) -> None:
+        self._chunks = chunks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks():
+            yield chunk
 
 
 class _Lossy(httpx.AsyncHTTPTransport):
