@@ -22,7 +22,7 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 
 def idempotency_key_of(connection: Connection) -> str | None:
     """The `Idempotency-Key` of a request; None without one."""
-    sent = _only(connection, "Idempotency-Key")
+    sent = only(connection, "Idempotency-Key")
     return None if sent is None else idempotency_key(sent)
 
 
@@ -41,7 +41,7 @@ def command_id_of(key: str, subject: str, tokens: TokenCodec) -> UUID:
 
 def expected_version_of(connection: Connection) -> int | None:
     """The version that the actor must have: `If-Match: "2"` is 2, `If-None-Match: *` is 0, neither is None."""
-    match, none_match = _only(connection, "If-Match"), _only(connection, "If-None-Match")
+    match, none_match = only(connection, "If-Match"), only(connection, "If-None-Match")
     if none_match is not None and none_match.strip() != "*":
         raise _wrong("If-None-Match", "must be * on a command: the actor must not exist")
     version = None if match is None else _VERSION.fullmatch(match.strip())
@@ -60,7 +60,8 @@ def wait_of(connection: Connection, default_s: float) -> float:
     return min(float(wait[1]), LONGEST_WAIT_S) if wait else default_s
 
 
-def _only(connection: Connection, header: str) -> str | None:
+def only(connection: Connection, header: str) -> str | None:
+    """The value of a header; None without one. Raises `BadRequest` when there are two: which one counts is a guess."""
     values = connection.headers.getall(header, [])
     if len(values) > 1:
         raise _wrong(header, "must stand there once")

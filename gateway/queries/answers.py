@@ -15,7 +15,7 @@ from actors.errors import Overloaded
 from actors.runtime.client import CommandSender
 from actors.store.event_store import Marks, furthest, positions_of, stream_name
 from actors.store.token import InvalidToken, TokenCodec
-from gateway.http.headers import wait_of
+from gateway.http.headers import only, wait_of
 from gateway.http.limits import Limits
 from gateway.http.problems import BadRequest, NotYetConsistent
 from gateway.queries.log_reader import LogReader
@@ -99,7 +99,7 @@ class Answers:
         Raises:
             InvalidToken: it is none of this service, or of a future that the log has lost.
         """
-        token = request.headers.get("Consistency-Token")
+        token = only(request, "Consistency-Token")
         if token is None:
             return {}
         marks = self.tokens.decode(token)

@@ -59,7 +59,8 @@ class Receipt(Generic[E]):
         id: of the actor.
         version: of the actor after the command.
         events: what the command appended, oldest first; empty when it was already true.
-        command_id: retry with it to get this receipt again.
+        command_id: retry with it to get this receipt again. It was sent as the `Idempotency-Key`; the log has an id
+            that the gateway made of it.
         replayed: an earlier delivery of the same command did it.
         token: give it to a query, and the answer has everything this receipt says.
     """

@@ -26,6 +26,7 @@ from actors.store.event_store import Mark, Marks, StoreUnavailable
 from actors.store.token import InvalidToken, TokenCodec
 from gateway.access.auth import Scope, caller_of
 from gateway.access.token_verifier import Caller
+from gateway.http.headers import only
 from gateway.http.pieces import send_pieces
 from gateway.http.problems import invalid
 from gateway.http.replies import problems
@@ -81,7 +82,7 @@ def stream_route(domain: Domain, answers: Answers, tail: Tail) -> HTTPRouteHandl
             raise invalid(f"there is no event type {', '.join(unknown)}", "/type")
         caller = caller_of(request)
         await tail.begin(caller.subject)
-        after = await _beginning(request.headers.get("Last-Event-ID"), from_, answers)
+        after = await _beginning(only(request, "Last-Event-ID"), from_, answers)
         wanted = Wanted(categories, frozenset(type_ or ()))
         follower = Follower(answers.log, tail, answers.tokens, after, wanted, caller)
         return send_all(follower.chunks(), answers.tokens.encode(after))

@@ -108,6 +108,15 @@ async def test_r1_made_up_token_is_refused(service: Service, token: str) -> None
     assert (reply.status_code, reply.json()["code"]) == (400, "invalid-token")
 
 
+@pytest.mark.parametrize(("path", "header"), [("customers/alice", "Consistency-Token"), ("events", "Last-Event-ID")])
+async def test_r1_two_tokens_are_not_taken_for_one(service: Service, key: str, path: str, header: str) -> None:
+    old, new = await service.register(key), await service.register(f"{key}2")
+
+    reply = await service.http.get(f"/v1/{path}", headers=[(header, old), (header, new)])
+
+    assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (422, f"/{header}")
+
+
 async def test_queries_on_all_views_wait_at_the_same_time(service: Service, key: str) -> None:
     token = {"Consistency-Token": await service.register(key)}
     paths = [f"customers/{key}", f"customers/{key}/orders", "orders/x", "statistics/sales", "statistics/customers"]
