@@ -192,6 +192,18 @@ async def test_table_with_other_columns_says_what_to_do(run: Run, tmp_path: Path
     assert "say what the rows are: --actor customer" in half.stderr
 
 
+async def test_mapping_for_a_table_is_refused_with_json_lines(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "people.jsonl"
+    file.write_text('{"actor": "customer", "id": "bob", "command": "reactivate"}\n')
+
+    done = await run("import", str(file), "--actor", "customer", "--map", "id=number")
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    said, tried = done.stderr.splitlines()
+    assert said == f"rayleans: --actor, --map: for CSV only; each line of {file} says what it is by itself"
+    assert tried == "try: the same without, or a file that is called .csv"
+
+
 async def test_table_shows_data_as_they_are(run: Run, service: Service, key: str) -> None:
     body = {"name": "[red]Rose[/wrong]", "email": "rose@example.com"}
     registered = await service.http.post(f"/v1/customers/{key}/register", json=body)
