@@ -27,6 +27,7 @@ from actors.store.driver import DRIVER_ERRORS, SERVER, told
 from actors.store.embedded import EmbeddedPostgres
 from actors.store.postgres import OLDEST_VERSION
 from actors.store.sql_files import load_queries
+from gateway.database_address import place_of
 from gateway.settings import Settings
 
 CONNECT_TIMEOUT_S = 5.0
@@ -132,7 +133,7 @@ async def _database(name: str, url: str, *, embedded: bool) -> list[Check]:
         if embedded:
             return [Check(f"{name} database", "warning", told(exc), "it runs while `rayleans serve` does")]
         advice = f"start it, or correct RAYLEANS_{name.upper()}_URL"
-        return [Check(f"{name} database", "failed", told(exc), advice)]
+        return [Check(f"{name} database", "failed", f"{place_of(url)}: {told(exc)}", advice)]
     try:
         began = time.time()
         server = await connection.fetchrow(_SQL["server"])

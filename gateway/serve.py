@@ -12,15 +12,19 @@ from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
+import asyncpg
+
 from actors.domain.domain import Domain, load_domain
 from actors.runtime.placement import Placement
 from actors.runtime.ray_actors.silos import SiloConfig, start_silo, watch_silo
 from actors.store.data_dir import DataDir
+from actors.store.driver import DRIVER_ERRORS, SERVER, told
 from actors.store.embedded import EmbeddedPostgres
 from gateway.access.auth import TOKEN_SCOPES
 from gateway.access.local_key import LocalKey, write_secret
 from gateway.access.sign_in import SignInCodes, console_link
 from gateway.app import LOOPBACK_HOSTS
+from gateway.database_address import place_of
 from gateway.http.free_port import free_port
 from gateway.http.taken_port import why_not_listen
 from gateway.ray_actors import (
@@ -40,6 +44,7 @@ from projections.projection import projections_of
 from projections.ray_actors import ProjectionConfig, start_projection
 from projections.share import Share
 
+CONNECT_TIMEOUT_S = 5.0
 OWN_TOKEN_LIFETIME = timedelta(days=365)
 
 Say = Callable[[str], None]
@@ -227,6 +232,10 @@ def _own_key(settings: Settings, data: Path) -> LocalKey | None:
 @asynccontextmanager
 async def _databases(settings: Settings, data: Path, say: Say) -> AsyncIterator[Databases]:
     if settings.events_url is not None and settings.views_url is not None:
+        await asyncio.gather(
+            _tell_when_away("RAYLEANS_EVENTS_URL", settings.events_url, say),
+            _tell_when_away("RAYLEANS_VIEWS_URL", settings.views_url, say),
+        )
         yield Databases(settings.events_url, settings.views_url)
         return
     server = EmbeddedPostgres(data, say)
@@ -239,6 +248,16 @@ async def _databases(settings: Settings, data: Path, say: Say) -> AsyncIterator[
         # Also after a signal in the middle of the start: what is half started cannot be stopped.
         await asyncio.wait([start])
         await asyncio.to_thread(server.stop)
+
+
+async def _tell_when_away(variable: str, url: str, say: Say) -> None:
+    """The service waits for its databases; people want to know for which, and who named it."""
+    try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S, target_session_attrs=SERVER)
+    except DRIVER_ERRORS as exc:
+        say(f"cannot use the database at {place_of(url)}: {told(exc)}; start it or correct {variable}, this one waits")
+    else:
+        await connection.close()
 
 
 @asynccontextmanager

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gateway.database_address import place_of
+
 
 class Settings(BaseSettings):
     """Each field is `RAYLEANS_` and its name in capitals in the environment.
@@ -72,16 +74,30 @@ def check(settings: Settings) -> None:
     """Refuse settings that would half work.
 
     Raises:
-        SettingsError: one of two databases, or one of three identity settings, is missing, or anybody on the way
-            could change the keys of the identity provider.
+        SettingsError: one of two databases, or one of three identity settings, is missing, a database has no
+            address, or anybody on the way could change the keys of the identity provider.
     """
     if (settings.events_url is None) != (settings.views_url is None):
         raise SettingsError("set both RAYLEANS_EVENTS_URL and RAYLEANS_VIEWS_URL, or neither for an embedded server")
+    for name, url in (("EVENTS", settings.events_url), ("VIEWS", settings.views_url)):
+        if url is not None and not _is_database(url):
+            raise SettingsError(
+                f"RAYLEANS_{name}_URL is no address of a database; write it as postgresql://USER:PASSWORD@HOST:PORT/NAME, "
+                "and in a password %40 for @, %2F for /, %3F for ? and %23 for #"
+            )
     identity = (settings.auth_jwks_url, settings.auth_issuer, settings.auth_audience)
     if any(identity) and not all(identity):
         raise SettingsError("set RAYLEANS_AUTH_JWKS_URL, RAYLEANS_AUTH_ISSUER and RAYLEANS_AUTH_AUDIENCE together")
     if settings.auth_jwks_url is not None and not _is_safe(settings.auth_jwks_url):
         raise SettingsError("RAYLEANS_AUTH_JWKS_URL must be https://…, or http:// of this machine")
+
+
+def _is_database(url: str) -> bool:
+    try:
+        place_of(url)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_safe(url: str) -> bool:

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from actors.store.embedded import EmbeddedPostgres
+from gateway.database_address import place_of
 from tests.acceptance import serving
 from tests.acceptance.serving import Served
 
@@ -69,6 +70,10 @@ asyncio.run(main())
 def test_service_waits_for_its_database_and_outlives_it(bank: Served, database: EmbeddedPostgres) -> None:
     away = serving.patiently(lambda: httpx.get(f"{bank.url}/readyz"), within_s=60, until=503)
     assert "PostgreSQL does not answer" in " ".join(away.json()["reasons"])
+    said = bank.messages.read_text()
+    for name in ("RAYLEANS_EVENTS_URL", "RAYLEANS_VIEWS_URL"):
+        assert f"at {place_of(bank.env[name])}: PostgreSQL does not answer" in said
+        assert f"start it or correct {name}" in said
 
     database.start()
     bank.wait_until_ready()

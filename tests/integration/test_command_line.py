@@ -371,4 +371,5 @@ async def test_doctor_tells_of_what_is_away_and_a_warning_is_no_failure(
     assert "failed" not in {each["verdict"] for each in warned.values()}
     assert [each["what"] for each in failed] == ["events database"]
     assert failed[0]["advice"] == "start it, or correct RAYLEANS_EVENTS_URL"
+    assert failed[0]["found"].startswith("127.0.0.1:1: PostgreSQL does not answer")
     assert done.exit_code == 7
