@@ -12,6 +12,11 @@ export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
+/** A sentence of the service as children of an element: what stands in backticks is code. */
+export function prose(text) {
+  return String(text).split("`").map((part, index, all) => (index % 2 === 0 ? part : index < all.length - 1 ? h("code", {}, part) : `\`${part}`));
+}
+
 /** Puts other children into an element. What had the focus keeps it, if its `id` is still there. */
 export function replace(element, ...children) {
   const focused = element.contains(document.activeElement) ? document.activeElement.id : "";

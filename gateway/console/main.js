@@ -1,7 +1,7 @@
 // Begins: signs in, lays out the frame, and opens the screen of the address.
 
 import { describe, serves, whenSignedOut } from "./api.js";
-import { h, replace } from "./dom.js";
+import { h, prose, replace } from "./dom.js";
 import { open, startRouter } from "./router.js";
 import { startSampling, stopSampling } from "./sampler.js";
 import { Screen } from "./screen.js";
@@ -49,7 +49,7 @@ function leave(said) {
   screen = null;
   document.title = "Sign in · Rayleans";
   const token = h("input", { id: "token", type: "password", autocomplete: "off", spellcheck: "false", required: true });
-  const problem = h("p", { class: "notice bad", role: "alert", hidden: !said }, said ?? "");
+  const problem = h("p", { class: "notice bad", role: "alert", hidden: !said }, prose(said ?? ""));
   const submit = (event) => {
     event.preventDefault();
     try {

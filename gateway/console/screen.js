@@ -1,6 +1,6 @@
 // The frame of every screen: title, age of its data, pause, and the command line that shows the same.
 
-import { h, replace } from "./dom.js";
+import { h, prose, replace } from "./dom.js";
 import { duration } from "./format.js";
 
 const TICK_MS = 1000;
@@ -180,12 +180,12 @@ export class Screen {
 /** A problem as people read it. */
 export function problemNotice(error) {
   const code = error.code ? ` (${error.code})` : "";
-  const lines = (error.errors ?? []).filter((each) => each.detail !== error.message).map((each) => h("li", {}, `${each.pointer}: ${each.detail}`));
+  const lines = (error.errors ?? []).filter((each) => each.detail !== error.message).map((each) => h("li", {}, `${each.pointer}: `, prose(each.detail)));
   return h(
     "div",
     { class: "notice bad" },
     h("strong", {}, error.status ? `${error.status}${code} ` : ""),
-    error.message,
+    prose(error.message),
     lines.length ? h("ul", {}, lines) : null,
     error.requestId ? h("div", { class: "muted" }, `request ${error.requestId}`) : null,
   );

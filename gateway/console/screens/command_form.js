@@ -3,7 +3,7 @@
 import { command, pathOf } from "../api.js";
 import { curl } from "../command_line.js";
 import { collections } from "../commands.js";
-import { h, replace } from "../dom.js";
+import { h, prose, replace } from "../dom.js";
 import { json } from "../format.js";
 import { keepInAddress } from "../router.js";
 import { schemaForm } from "../schema_form.js";
@@ -70,7 +70,7 @@ class CommandForm {
     const { schema, about } = this.all.get(this.collection.value()).find((each) => each.name === this.command.value());
     this.form = schemaForm(schema, () => this.tell());
     replace(this.fields, this.form.elements);
-    this.about.textContent = about;
+    replace(this.about, prose(about));
     this.tell();
   }
 

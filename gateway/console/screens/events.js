@@ -30,6 +30,7 @@ class LiveEvents {
     this.seen = 0;
     this.state = h("span", { class: "muted", role: "status" }, "connecting …");
     this.list = h("ol", { class: "events", "aria-label": "events, newest first" });
+    this.nothing = h("p", { class: "empty" });
     this.reading = null;
   }
 
@@ -46,6 +47,7 @@ class LiveEvents {
         h("button", { type: "button", onclick: () => this.clear() }, "Clear"),
       ),
       this.state,
+      this.nothing,
       this.list,
     );
     const drawing = setInterval(() => this.draw(), DRAW_MS);
@@ -98,11 +100,23 @@ class LiveEvents {
     const waiting = this.screen.paused && this.waiting.length ? `, ${count(this.waiting.length)} wait` : "";
     const text = `${this.connection ?? "connecting …"}; ${many(this.seen, "event")}${waiting}`;
     if (this.state.textContent !== text) this.state.textContent = text;
+    const why = this.list.children.length ? "" : this.whyNothing();
+    if (this.nothing.textContent !== why) this.nothing.textContent = why;
+    this.nothing.hidden = why === "";
+  }
+
+  whyNothing() {
+    if (this.screen.paused) return "Nothing is shown while this is paused.";
+    if (this.kept.length) return "None of the events that came fits the filter.";
+    return this.from === "start" ? "Waiting for events." : "Waiting for the next event. Those from before are there with From: the beginning.";
   }
 
   draw() {
+    if (!this.screen.paused && this.waiting.length) this.drawFresh();
     this.tell();
-    if (this.screen.paused || this.waiting.length === 0) return;
+  }
+
+  drawFresh() {
     const fresh = this.waiting.reverse();
     this.waiting = [];
     this.kept = [...fresh, ...this.kept].slice(0, KEPT);
@@ -112,6 +126,7 @@ class LiveEvents {
 
   drawAll() {
     replace(this.list, this.kept.filter((each) => this.fits(each)).map(item));
+    this.tell();
   }
 
   fits(event) {

@@ -86,6 +86,19 @@ function batchSizes(batches = {}) {
   return parts.map(([size, number]) => `${size === "1" ? "1" : `up to ${size}`}: ${share(number)}`).join(", ") || null;
 }
 
+/** One line for all partitions of an epoch: usually they were taken over together. */
 function epochsOf({ epochs }) {
-  return Object.entries(epochs).map(([partition, epoch]) => [`Partition ${partition}`, String(epoch)]);
+  const together = new Map();
+  for (const [partition, epoch] of Object.entries(epochs)) together.set(epoch, [...(together.get(epoch) ?? []), Number(partition)]);
+  return [...together].map(([epoch, partitions]) => [`Partition${partitions.length === 1 ? "" : "s"} ${ranges(partitions)}`, String(epoch)]);
+}
+
+/** Ascending numbers as people write them: `0–3, 7`. */
+function ranges(numbers) {
+  const runs = [];
+  for (const each of numbers) {
+    if (runs.at(-1)?.last === each - 1) runs.at(-1).last = each;
+    else runs.push({ first: each, last: each });
+  }
+  return runs.map(({ first, last }) => (first === last ? `${first}` : `${first}–${last}`)).join(", ");
 }

@@ -55,6 +55,48 @@ SCREENS: list[tuple[str, str | re.Pattern[str]]] = [
 ]
 
 
+def test_menu_is_all_there_on_a_telephone(visit: Visit) -> None:
+    visit.open("/console/silos")
+    wide = visit.page.viewport_size
+    visit.page.set_viewport_size({"width": 390, "height": 800})
+    try:
+        links = visit.page.get_by_role("navigation").get_by_role("link").all()
+        boxes = [box for link in links if (box := link.bounding_box()) is not None]
+
+        assert len(boxes) == len(links) > 5
+        assert all(0 <= box["x"] and box["x"] + box["width"] <= 390 for box in boxes), boxes
+        assert visit.page.evaluate("document.documentElement.scrollWidth") == 390
+    finally:
+        assert wide is not None
+        visit.page.set_viewport_size(wide)
+
+
+def test_code_in_a_sentence_is_shown_as_code(visit: Visit) -> None:
+    visit.open("/console/send?collection=orders&command=create")
+
+    about = visit.page.locator(".command-form > p")
+    expect(about).to_have_text("Begin an order, empty or with its first lines. Needs the scope commands:write.")
+    expect(about.locator("code")).to_have_text("commands:write")
+
+
+def test_live_events_say_that_they_wait_and_that_nothing_fits(visit: Visit) -> None:
+    visit.open("/console/events")
+    expect(visit.page.locator(".empty")).to_contain_text("Waiting for the next event.")
+
+    visit.page.get_by_label("From").select_option("start")
+    expect(visit.page.locator(".events li").first).to_be_visible()
+    expect(visit.page.locator(".empty")).to_be_hidden()
+
+    visit.page.get_by_label("Show only").fill("nobody has this")
+    expect(visit.page.locator(".empty")).to_have_text("None of the events that came fits the filter.")
+
+
+def test_partitions_of_one_epoch_stand_together(visit: Visit) -> None:
+    visit.open("/console/silos")
+
+    expect(visit.page.locator("dt", has_text="Partition")).to_have_text(["Partitions 0–15"])
+
+
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_every_screen_shows_its_data_and_keeps_nobody_out(visit: Visit, scheme: Literal["light", "dark"]) -> None:
     visit.page.emulate_media(color_scheme=scheme)
