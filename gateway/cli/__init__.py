@@ -5,6 +5,7 @@ Data on stdout, messages on stderr, exit codes as the contract has them (`gatewa
 
 from __future__ import annotations
 
+import errno
 import inspect
 import logging
 import sys
@@ -24,6 +25,10 @@ from gateway.cli import (
     token,
     verify,
 )
+from gateway.cli.output import give_stdout_up, messages, suggest
+from gateway.remote.connection import ERROR
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 app = typer.Typer(
     name="rayleans",
@@ -63,4 +68,12 @@ _keep_lines(app)
 def main() -> None:
     """Run the command line."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    app()
+    try:
+        app()
+    except OSError as exc:
+        if exc.errno not in NO_ROOM:
+            raise
+        give_stdout_up()
+        messages.print(f"rayleans: cannot write: {exc.strerror}", markup=False)
+        suggest("the same again with stdout where there is room")
+        sys.exit(ERROR)

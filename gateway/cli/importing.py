@@ -100,11 +100,16 @@ def _rows(
     file: Path, actor: str | None, command: str | None, maps: list[str], constants: list[str], then: list[str]
 ) -> Callable[[], Rows]:
     """Reads the file from its beginning, each time it is called."""
+    said = {"--actor": actor, "--command": command, "--map": maps, "--set": constants, "--then": then}
+    given = [option for option, value in said.items() if value]
     if file.suffix in (".jsonl", ".ndjson"):
+        if given:
+            message = f"{', '.join(given)}: for CSV only; each line of {file} says what it is by itself"
+            raise CommandLineError(message, USAGE, "the same without, or a file that is called .csv")
         return partial(json_lines, file)
     if file.suffix != ".csv":
         raise CommandLineError(f"{file} is called neither .jsonl nor .csv; send JSON lines or a table", USAGE)
-    if (actor, command, maps, constants, then) == (None, None, [], [], []):
+    if not given:
         return partial(csv_commands, file, NamedColumns(load_domain(read_settings().domain)))
     if actor is None or command is None:
         raise CommandLineError("say what the rows are: --actor customer --command register --map id=COLUMN …", USAGE)

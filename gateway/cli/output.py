@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from enum import StrEnum
@@ -99,6 +100,11 @@ def suggest(*next_steps: str) -> None:
     """Say on stderr what to try next."""
     for each in filter(None, next_steps):
         messages.print(f"try: {each}", markup=False)
+
+
+def give_stdout_up() -> None:
+    """Drop what could not be written: else Python tries again when it ends, and complains in its own words."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _text(value: Any) -> str:
