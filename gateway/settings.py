@@ -82,8 +82,8 @@ def check(settings: Settings) -> None:
     for name, url in (("EVENTS", settings.events_url), ("VIEWS", settings.views_url)):
         if url is not None and not _is_database(url):
             raise SettingsError(
-                f"RAYLEANS_{name}_URL is no address of a database; write it as postgresql://USER:PASSWORD@HOST:PORT/NAME, "
-                "and in a password %40 for @, %2F for /, %3F for ? and %23 for #"
+                f"RAYLEANS_{name}_URL is no address of a database; write it as "
+                "postgresql://USER:PASSWORD@HOST:PORT/NAME, in a password %40 for @, %2F for /, %3F for ?, %23 for #"
             )
     identity = (settings.auth_jwks_url, settings.auth_issuer, settings.auth_audience)
     if any(identity) and not all(identity):

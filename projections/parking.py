@@ -114,7 +114,9 @@ class Parking:
                     await self._connection.execute(_SQL["set_state"], event.id, "skipped", event.error)
                     decided = await self._fold_row(event)
                 else:
-                    raise NotPossible(f"event {event.id} of {self._projection.name} is skipped already")
+                    raise NotPossible(
+                        f"event {event.id} of {self._projection.name} is skipped already; nothing is left to do"
+                    )
                 await self._connection.execute(_SQL["tell"], self._projection.name)
         return decided
 
@@ -148,10 +150,14 @@ class Parking:
 
     async def _pass(self, event: ParkedEvent, state: str) -> None:
         if event.state != "stopped":
-            raise NotPossible(f"{self._projection.name} does not stand in front of event {event.id}")
+            raise NotPossible(
+                f"{self._projection.name} does not stand in front of event {event.id}; look at the list again"
+            )
         place = (self._projection.name, event.version, event.partition, event.position, event.epoch)
         if await self._connection.execute(_SQL["pass"], *place) != "UPDATE 1":
-            raise NotPossible(f"{self._projection.name} does not stand in front of event {event.id} any more")
+            raise NotPossible(
+                f"{self._projection.name} does not stand in front of event {event.id} any more; look at the list again"
+            )
         await self._connection.execute(_SQL["set_state"], event.id, state, event.error)
 
     async def _fold_row(self, event: ParkedEvent) -> Decided:

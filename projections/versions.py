@@ -90,7 +90,7 @@ class Versions:
                 rows = await self._locked_rows()
                 served = next((row for row in rows if row["served"]), None)
                 if served is None or served["fingerprint"] != self._shape or any(row["building"] for row in rows):
-                    raise NotPossible(f"a version of {self._name} is being built already")
+                    raise NotPossible(f"a version of {self._name} is being built already; wait for it, or take it back")
                 if served["paused"]:
                     raise NotPossible(f"{self._name} is paused; resume it first")
                 for row in rows:
@@ -117,7 +117,7 @@ class Versions:
                 building = [row for row in rows if row["building"]]
                 kept = [row for row in rows if not row["served"] and not row["building"]]
                 if served is None or not (building or kept):
-                    raise NotPossible(f"there is no rebuild of {self._name} to take back")
+                    raise NotPossible(f"there is no rebuild of {self._name} to take back; rebuild begins one")
                 if building:
                     await self._give_up(building, served)
                     version = served["version"]
@@ -141,7 +141,9 @@ class Versions:
             async with self._connection.transaction():
                 building = [row for row in await self._locked_rows() if row["building"]]
                 if not building:
-                    raise NotPossible(f"no version of {self._name} is being built")
+                    raise NotPossible(
+                        f"no version of {self._name} is being built that could be accepted; rebuild begins one"
+                    )
                 version: int = building[-1]["version"]
                 await self._connection.execute(_SQL["build"], self._name, version, True)
                 await self._tell()
@@ -268,7 +270,7 @@ class Versions:
     async def _give_up(self, building: Sequence[Any], served: Any) -> None:
         """Drop what is being built; where the served version is of another release, this one has to build."""
         if served["fingerprint"] != self._shape:
-            raise NotPossible(f"this release of {self._name} needs the version that is being built")
+            raise NotPossible(f"this release of {self._name} needs the version that is being built; wait for it")
         for row in building:
             await self._drop(row["version"])
 

@@ -122,7 +122,7 @@ class CustomerAlreadyRegistered(Rejection):
     code: ClassVar[str] = "customer-already-registered"
 
     def __str__(self) -> str:
-        return "the customer is already registered"
+        return "the customer is already registered; rename it, or change its email or limit"
 
 
 class CustomerNotRegistered(Rejection):
@@ -132,7 +132,7 @@ class CustomerNotRegistered(Rejection):
     absent: ClassVar[bool] = True
 
     def __str__(self) -> str:
-        return "the customer is not registered"
+        return "the customer is not registered; register it first"
 
 
 class CustomerInactive(Rejection):

@@ -154,7 +154,7 @@ class OrderAlreadyCreated(Rejection):
     code: ClassVar[str] = "order-already-created"
 
     def __str__(self) -> str:
-        return "the order already exists"
+        return "the order already exists; add lines to it, or create one with another id"
 
 
 class OrderNotCreated(Rejection):
@@ -164,7 +164,7 @@ class OrderNotCreated(Rejection):
     absent: ClassVar[bool] = True
 
     def __str__(self) -> str:
-        return "the order does not exist"
+        return "the order does not exist; create it first"
 
 
 class OrderNotOpen(Rejection):
@@ -173,7 +173,7 @@ class OrderNotOpen(Rejection):
     code: ClassVar[str] = "order-not-open"
 
     def __str__(self) -> str:
-        return "the order is not open any more"
+        return "the order is not open any more; create another one"
 
 
 class OrderLineUnknown(Rejection):
@@ -182,7 +182,7 @@ class OrderLineUnknown(Rejection):
     code: ClassVar[str] = "order-line-unknown"
 
     def __str__(self) -> str:
-        return "the order has no line with this sku"
+        return "the order has no line with this sku; look at its lines"
 
 
 class OrderLinePriceDiffers(Rejection):
@@ -202,7 +202,7 @@ class OrderTooLarge(Rejection):
     def __str__(self) -> str:
         return (
             f"an order holds at most {MOST_LINES} lines, a quantity of {LARGEST_QUANTITY} in each, "
-            f"and a total of {LARGEST_AMOUNT}"
+            f"and a total of {LARGEST_AMOUNT}; create another one for the rest"
         )
 
 
@@ -212,7 +212,7 @@ class OrderEmpty(Rejection):
     code: ClassVar[str] = "order-empty"
 
     def __str__(self) -> str:
-        return "the order has no lines"
+        return "the order has no lines; add one first"
 
 
 class OrderShippedAlready(Rejection):
@@ -221,7 +221,7 @@ class OrderShippedAlready(Rejection):
     code: ClassVar[str] = "order-shipped"
 
     def __str__(self) -> str:
-        return "the order is already on its way"
+        return "the order is already on its way; it cannot be called off any more"
 
 
 class OrderNotPlaced(Rejection):
@@ -230,7 +230,7 @@ class OrderNotPlaced(Rejection):
     code: ClassVar[str] = "order-not-placed"
 
     def __str__(self) -> str:
-        return "the order is not placed"
+        return "the order is not placed; place it first"
 
 
 # Decide

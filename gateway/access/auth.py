@@ -51,7 +51,7 @@ class Guard:
         if needed is Scope.PUBLIC:
             return
         if b"access_token=" in connection.scope["query_string"]:
-            raise Unauthenticated("a token does not belong into an address")
+            raise Unauthenticated("a token does not belong into an address; send it in the header Authorization")
         caller = await self._verifier.verify(bearer_token(connection.headers.getall("authorization", [])))
         state = connection.scope["state"]
         state["caller"] = caller

@@ -75,7 +75,9 @@ class Jwks:
             await asyncio.shield(self._fetching)
             key = self._keys.get((kid, algorithm))
         if key is None:
-            raise Unauthenticated("the key that signed the token is not known")
+            raise Unauthenticated(
+                "the key that signed the token is not known; get a token from who signs for this service"
+            )
         return key
 
     def _may_try(self) -> bool:

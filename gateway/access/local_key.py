@@ -89,7 +89,9 @@ class LocalKeys:
 
     async def find(self, kid: str, algorithm: str) -> jwt.PyJWK:
         if kid or algorithm != ALGORITHM:
-            raise Unauthenticated("the key that signed the token is not known")
+            raise Unauthenticated(
+                "the key that signed the token is not known; get a token from who signs for this service"
+            )
         return self._key
 
 

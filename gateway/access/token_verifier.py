@@ -106,9 +106,11 @@ class TokenVerifier:
             self._remember(token, known)
         now = self._now()
         if known.caller.expires_at + LEEWAY_S < now:
-            raise Unauthenticated("the token has expired")
+            raise Unauthenticated("the token has expired; get a new one")
         if known.not_before - LEEWAY_S > now:
-            raise Unauthenticated("the token is not valid yet")
+            raise Unauthenticated(
+                "the token is not valid yet; wait, or compare the clocks of who made it and of this service"
+            )
         return known.caller
 
     def _remember(self, token: str, signed: _Signed) -> None:
@@ -119,7 +121,7 @@ class TokenVerifier:
     async def _check(self, token: str) -> _Signed:
         self._known.pop(token, None)
         if len(token) > LONGEST_TOKEN:
-            raise Unauthenticated("the token is too long")
+            raise Unauthenticated("the token is too long; get one with less in it")
         try:
             header = jwt.get_unverified_header(token)
             kid, algorithm = _of_access_token(header)
@@ -134,18 +136,18 @@ class TokenVerifier:
                 options={"require": _REQUIRED_CLAIMS, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
             )
         except jwt.PyJWTError as exc:
-            raise Unauthenticated("the token is not valid here") from exc
+            raise Unauthenticated("the token is not valid here; get one from who signs for this service") from exc
         return self._signed(kid, algorithm, key, claims)
 
     def _signed(self, kid: str, algorithm: str, key: jwt.PyJWK, claims: Mapping[str, Any]) -> _Signed:
         if not claims["sub"] or _ONLY_IN_ID_TOKENS & claims.keys():
-            raise Unauthenticated("the token is not an access token")
+            raise Unauthenticated("the token is not an access token; send the one that is for calling services")
         client = str(claims.get("client_id") or claims.get("azp") or "")
         if _UNWRITABLE.search(claims["sub"] + client):
             raise Unauthenticated("the token names somebody by text that cannot be written")
         issued, expires = _moment(claims["iat"]), _moment(claims["exp"])
         if expires - issued > self._longest_lifetime_s:
-            raise Unauthenticated("the token lives longer than this service allows")
+            raise Unauthenticated("the token lives longer than this service allows; get one that lives shorter")
         caller = Caller(
             subject=claims["sub"],
             client=client,
@@ -159,7 +161,7 @@ def _of_access_token(header: Mapping[str, Any]) -> tuple[str, str]:
     """The key id and the algorithm of a token that may be one of ours; other members, such as `jku`, mean nothing."""
     kind, kid, algorithm = header.get("typ", ""), header.get("kid", ""), header.get("alg")
     if not isinstance(kind, str) or kind.lower() not in _ACCESS_TOKEN_TYPES:
-        raise Unauthenticated("the token is not an access token")
+        raise Unauthenticated("the token is not an access token; send the one that is for calling services")
     if not isinstance(kid, str) or algorithm not in ASYMMETRIC:
         raise Unauthenticated("the token is not signed with a key that can be published")
     return kid, algorithm

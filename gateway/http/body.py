@@ -64,7 +64,7 @@ def check_json(body: bytes) -> None:
     try:
         _STRICT.decode(body.decode())
     except RecursionError as exc:
-        raise invalid("the body is nested too deeply") from exc
+        raise invalid("the body is nested too deeply; send it with fewer levels") from exc
     except ValueError as exc:
         raise invalid(f"the body is no JSON: {exc}"[:300]) from exc
 
@@ -84,7 +84,7 @@ def read_json(model: type[M], body: bytes, at: str = "") -> M:
 async def _next(receive: Receive) -> tuple[bytes, bool]:
     message = await receive()
     if message["type"] != "http.request":
-        raise BadRequest(400, "disconnected", "the request ended before its body")
+        raise BadRequest(400, "disconnected", "the request ended before its body; send all of it")
     return message.get("body", b""), message.get("more_body", False)
 
 
@@ -113,8 +113,10 @@ _STRICT = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_number
 
 
 def _too_large(limits: Limits) -> BadRequest:
-    return BadRequest(413, "too-large", f"a body holds at most {limits.body} bytes")
+    return BadRequest(413, "too-large", f"a body holds at most {limits.body} bytes; send less at once")
 
 
 def _too_slow(limits: Limits) -> BadRequest:
-    return BadRequest(408, "too-slow", f"the body did not come within {limits.body_timeout_s:.0f} s")
+    return BadRequest(
+        408, "too-slow", f"the body did not come within {limits.body_timeout_s:.0f} s; send it again in one go"
+    )

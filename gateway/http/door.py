@@ -102,14 +102,22 @@ class Door:
     def _check(self, scope: Any, headers: dict[bytes, bytes]) -> None:
         query: bytes = scope["query_string"]
         if len(scope["raw_path"]) + len(query) + bool(query) > self._limits.address:
-            raise BadRequest(414, "address-too-long", f"an address holds at most {self._limits.address} bytes")
+            raise BadRequest(
+                414, "address-too-long", f"an address holds at most {self._limits.address} bytes; ask for less"
+            )
         if sum(map(len, chain.from_iterable(scope["headers"]))) > self._limits.head:
-            raise BadRequest(431, "headers-too-large", f"the headers hold at most {self._limits.head} bytes")
+            raise BadRequest(
+                431, "headers-too-large", f"the headers hold at most {self._limits.head} bytes; send fewer"
+            )
         if len(headers) < len(scope["headers"]) and [name for name, _ in scope["headers"]].count(b"host") > 1:
-            raise BadRequest(400, "ambiguous", "a request has one Host")
+            raise BadRequest(400, "ambiguous", "a request has one Host; send one")
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if _without_port(host) not in self._hosts:
-            raise BadRequest(421, "wrong-host", "this service is not called so; see RAYLEANS_ALLOWED_HOSTS")
+            raise BadRequest(
+                421,
+                "wrong-host",
+                "this service is not called so; use its name, or allow this one with RAYLEANS_ALLOWED_HOSTS",
+            )
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise BadRequest(415, "unsupported-media-type", "send the body as it is, without a Content-Encoding")
 

@@ -48,7 +48,7 @@ def expected_version_of(connection: Connection) -> int | None:
     if match is not None and version is None:
         raise _wrong("If-Match", 'must be one version in quotes, for example "2"')
     if version is not None and none_match is not None:
-        raise BadRequest(412, "version-mismatch", "If-Match and If-None-Match: * cannot both be true")
+        raise BadRequest(412, "version-mismatch", "If-Match and If-None-Match: * cannot both be true; send one of them")
     if version is not None:
         return int(version[1])
     return None if none_match is None else 0

@@ -44,6 +44,11 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = {"Retry-After": "1"}
 
+NO_SUCH_ADDRESS = "there is nothing at this address; /docs shows all there are"
+_NOTHING_DONE = "nothing was done: try again in a moment"
+_LOAD_AGAIN = "read it again, and send the command for that version if it still makes sense"
+_TELL = "tell the operator the request id, which leads to what went wrong"
+
 
 class BadRequest(Exception):
     """What the caller sent cannot be used.
@@ -80,7 +85,11 @@ class NotYetConsistent(Exception):
 
 def not_found(category: str, key: str) -> BadRequest:
     """The error for an actor that does not exist."""
-    return BadRequest(404, f"{category}-not-found", f"there is no {category} {key}")
+    return BadRequest(
+        404,
+        f"{category}-not-found",
+        f"there is no {category} {key}; if it has just been made, ask with the Consistency-Token of that answer",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,48 +131,70 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - o
         case Rejected():
             return Problem(404 if error.absent else 409, error.code, error.message)
         case WrongExpectedVersion():
-            return Problem(412, "version-mismatch", str(error), {"actual_version": error.actual})
+            return Problem(412, "version-mismatch", f"{error}; {_LOAD_AGAIN}", {"actual_version": error.actual})
         case CommandIdReused():
-            return Problem(422, "idempotency-key-reused", "the key was already used for another command")
+            return Problem(
+                422,
+                "idempotency-key-reused",
+                "the key was already used for another command; give this one a key of its own",
+            )
         case InvalidCommand():
             return problem_of(invalid(error.message))
         case CommandFailed():
-            return Problem(500, "command-failed", error.message)
+            return Problem(
+                500, "command-failed", f"{error.message}; nothing was done, and trying again does not help: {_TELL}"
+            )
         case Overloaded():
-            return Problem(503, "overloaded", f"{error.message}; nothing was done", headers=RETRY_AFTER)
+            return Problem(503, "overloaded", f"{error.message}; {_NOTHING_DONE}", headers=RETRY_AFTER)
         case Unavailable():
-            return Problem(503, "unavailable", f"{error.message}; nothing was done", headers=RETRY_AFTER)
+            return Problem(503, "unavailable", f"{error.message}; {_NOTHING_DONE}", headers=RETRY_AFTER)
         case OutcomeUnknown():
             again = "whether it was done is not known: send it again with the same Idempotency-Key"
             return Problem(504, "outcome-unknown", f"{error.message}; {again}")
-        case ViewsUnavailable() | StoreUnavailable() | StoreUnsuitable() | PoisonEvent():
+        case StoreUnsuitable():
             return Problem(503, "unavailable", str(error), headers=RETRY_AFTER)
+        case ViewsUnavailable() | StoreUnavailable():
+            return Problem(503, "unavailable", f"{error}; try again in a moment", headers=RETRY_AFTER)
+        case PoisonEvent():
+            detail = f"{error}; its history shows the events as they are stored"
+            return Problem(503, "unavailable", detail, headers=RETRY_AFTER)
         case UnknownProjection():
-            return Problem(404, "projection-not-found", str(error))
+            return Problem(404, "projection-not-found", f"{error}; GET /v1/admin/projections lists those there are")
         case NotParked():
-            return Problem(404, "parked-event-not-found", str(error))
+            return Problem(404, "parked-event-not-found", f"{error}; the list of parked events has those there are")
         case NotPossible():
             return Problem(409, "not-possible", str(error))
         case NotYetConsistent():
-            detail = "the view has not yet everything that the token names"
+            detail = (
+                "the view has not yet everything that the token names; ask again, or wait longer with Prefer: wait=10"
+            )
             return Problem(503, "not-yet-consistent", detail, headers=RETRY_AFTER)
         case InvalidToken():
-            return Problem(
-                400, "invalid-token", "the token is none of this service, or of a log before it was restored"
-            )
+            detail = "the token is none of this service, or of a log before it was restored; begin without it"
+            return Problem(400, "invalid-token", detail)
         case InvalidCursor():
             return Problem(400, "invalid-cursor", "the cursor is none of this query; begin without one")
         case InvalidQuery():
-            return problem_of(invalid(f"a value in the query cannot be found anywhere: {error}"))
+            return problem_of(invalid(f"a value in the query cannot be found anywhere: {error}; ask without it"))
         case Unauthenticated():
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             return Problem(401, "unauthenticated", str(error), headers=challenge)
         case InsufficientScope():
             challenge = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{error.needed}"'}
-            return Problem(403, "insufficient-scope", f"the token lacks the scope {error.needed}", headers=challenge)
+            return Problem(
+                403,
+                "insufficient-scope",
+                f"the token lacks the scope {error.needed}; use one that has it",
+                headers=challenge,
+            )
         case RateLimited():
             wait = {"Retry-After": str(error.retry_after_s)}
-            return Problem(429, "rate-limited", "this subject sends too many requests; nothing was done", headers=wait)
+            return Problem(
+                429,
+                "rate-limited",
+                "this subject sends too many requests; nothing was done: try again after Retry-After",
+                headers=wait,
+            )
         case BadRequest():
             more = {"errors": list(error.errors)} if error.errors else {}
             return Problem(error.status, error.code, error.detail, more, error.headers)
@@ -172,7 +203,7 @@ def problem_of(error: Exception) -> Problem:  # noqa: C901, PLR0911, PLR0912 - o
         case HTTPException():
             return _framework(error)
         case _:
-            return Problem(500, "internal", "something went wrong here; the request id helps to find out what")
+            return Problem(500, "internal", f"something went wrong here: {_TELL}")
 
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -200,6 +231,10 @@ def _framework(error: HTTPException) -> Problem:
     codes = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
     headers = dict(error.headers or {}) if isinstance(error, MethodNotAllowedException) else {}
     code = codes.get(error.status_code, "internal" if error.status_code >= 500 else "invalid")
-    details = {404: "there is nothing at this address", 413: "the body is too large"}
+    details = {
+        404: NO_SUCH_ADDRESS,
+        405: "this address takes other methods; the header Allow names them",
+        413: "the body is too large; send less at once",
+    }
     detail = details.get(error.status_code, HTTPStatus(error.status_code).phrase.lower())
     return Problem(error.status_code, code, detail, headers=headers)

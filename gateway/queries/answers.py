@@ -85,7 +85,9 @@ class Answers:
         if then.last is None:
             return Seen(None, known)
         if past.version is not None and past.version > then.last.version:
-            raise BadRequest(404, "version-not-found", f"{stream} is at version {then.last.version}")
+            raise BadRequest(
+                404, "version-not-found", f"{stream} is at version {then.last.version}; ask for that one or an earlier"
+            )
         return Seen(then.row, furthest(known, then.last.marks))
 
     @property

@@ -133,13 +133,15 @@ class Batch:
 
     def _read(self, line: bytes | None) -> tuple[BatchLine, CommandEnvelope]:
         if line is None:
-            raise BadRequest(413, "too-large", f"a line holds at most {LONGEST_LINE} bytes")
+            raise BadRequest(413, "too-large", f"a line holds at most {LONGEST_LINE} bytes; send less in it")
         check_json(line)
         parsed = read_json(BatchLine, line)
         decider = self._domain.decider(parsed.actor)
         model = decider.command_types.get(parsed.command) if decider else None
         if model is None:
-            raise invalid(f"there is no command {parsed.command!r} for {parsed.actor!r}", "/command")
+            raise invalid(
+                f"there is no command {parsed.command!r} for {parsed.actor!r}; /docs shows all there are", "/command"
+            )
         command = read_json(model, msgspec.json.encode(parsed.data), at="/data")
         return parsed, CommandEnvelope(
             category=parsed.actor,

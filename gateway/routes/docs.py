@@ -14,7 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from gateway.access.auth import Scope
-from gateway.http.problems import BadRequest
+from gateway.http.problems import NO_SUCH_ADDRESS, BadRequest
 
 # The page sets styles on its elements; nothing else may come from anywhere but here.
 _POLICY = (
@@ -42,7 +42,7 @@ def docs_routes(document: dict[str, Any]) -> Sequence[HTTPRouteHandler]:
     @get("/docs/{part:str}", **public)  # type: ignore[arg-type]
     async def docs_part(part: FromPath[str]) -> Response[bytes]:
         if part not in parts:
-            raise BadRequest(404, "not-found", "there is nothing at this address")
+            raise BadRequest(404, "not-found", NO_SUCH_ADDRESS)
         kind, content = parts[part]
         return Response(content, media_type=kind, headers={"Cache-Control": "public, max-age=3600"})
 

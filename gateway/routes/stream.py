@@ -79,7 +79,8 @@ def stream_route(domain: Domain, answers: Answers, tail: Tail) -> HTTPRouteHandl
     ) -> ASGIApp:
         unknown = sorted(set(type_ or ()) - known_types)
         if unknown:
-            raise invalid(f"there is no event type {', '.join(unknown)}", "/type")
+            there = ", ".join(sorted(known_types))
+            raise invalid(f"there is no event type {', '.join(unknown)}; there are {there}", "/type")
         caller = caller_of(request)
         await tail.begin(caller.subject)
         after = await _beginning(only(request, "Last-Event-ID"), from_, answers)

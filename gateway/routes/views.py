@@ -39,7 +39,7 @@ def view_routes(answers: Answers, projections: Mapping[str, AnyProjection]) -> S
     def find(name: str) -> AnyProjection:
         projection = projections.get(name)
         if projection is None:
-            raise BadRequest(404, "view-not-found", f"there is no view {name}")
+            raise BadRequest(404, "view-not-found", f"there is no view {name}; /docs shows all there are")
         return projection
 
     @get("/v1/views/{projection:str}/{key:str}", **_documented("row", "one row of a view", 404))

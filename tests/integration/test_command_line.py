@@ -86,7 +86,7 @@ async def test_caller_without_the_scope_is_told_how_to_get_it(run: Run, service:
     done = await run("projections", "pause", "sales")
 
     assert done.exit_code == 5
-    assert "lacks the scope admin (insufficient-scope, request " in done.stderr
+    assert "lacks the scope admin; use one that has it (insufficient-scope, request " in done.stderr
     assert "try: rayleans token --subject" in done.stderr
 
 

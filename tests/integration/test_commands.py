@@ -316,6 +316,26 @@ async def test_bad_command_is_a_problem_and_writes_nothing(service: Service, key
         assert await service.events_of(f"customer-{key}") == []
 
 
+STEPS: list[tuple[str, str, dict[str, str], str]] = [
+    ("POST", "/v1/customers/{}/reactivate", {"If-Match": '"1"', "If-None-Match": "*"}, "send one of them"),
+    ("GET", "/v1/customers/{}", {"Authorization": "Bearer x.y.z"}, "get one from who signs for this service"),
+    ("GET", "/v1/customers?access_token=x", {}, "send it in the header Authorization"),
+    ("GET", "/v1/customers/{}", {"Host": "elsewhere"}, "allow this one with RAYLEANS_ALLOWED_HOSTS"),
+    ("GET", "/v1/customers?search=" + "x" * 9_000, {}, "ask for less"),
+    ("GET", "/v1/customers", {"X-Long": "x" * 33_000}, "send fewer"),
+    ("GET", "/v1/events?type=Nothing", {}, "there are CustomerCreditLimitChanged, "),
+    ("GET", "/v1/nothing", {}, "/docs shows all there are"),
+    ("DELETE", "/v1/customers/{}", {}, "the header Allow names them"),
+]
+
+
+async def test_refusal_says_what_to_do(service: Service, key: str) -> None:
+    for method, address, headers, step in STEPS:
+        reply = await service.http.request(method, address.format(key), headers=headers)
+
+        assert step in reply.json()["detail"], address[:60]
+
+
 @pytest.mark.parametrize("bad_key", ["a b", "a" * 65])
 async def test_nobody_can_be_called_so(service: Service, bad_key: str) -> None:
     reply = await rename(service, bad_key, "A")

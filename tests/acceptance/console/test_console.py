@@ -64,7 +64,7 @@ def test_menu_is_all_there_on_a_telephone(visit: Visit) -> None:
         boxes = [box for link in links if (box := link.bounding_box()) is not None]
 
         assert len(boxes) == len(links) > 5
-        assert all(0 <= box["x"] and box["x"] + box["width"] <= 390 for box in boxes), boxes
+        assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes), boxes
         assert visit.page.evaluate("document.documentElement.scrollWidth") == 390
     finally:
         assert wide is not None
