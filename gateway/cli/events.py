@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.asking import Asking
-from gateway.cli.output import run
+from gateway.cli.output import run, text_of
 from gateway.cli.unfold import unfold
 from gateway.remote.connection import ask
 from gateway.remote.follow import FollowedEvent, follow
@@ -59,4 +59,5 @@ async def _tail(service: Asking, begin: Begin, types: list[str], last_id: str | 
 
 def _line(event: FollowedEvent) -> str:
     data = event.data
-    return f"{data['recorded_at']}  {data['actor']}/{data['actor_id']} {data['version']}  {data['type']} {data['data']}"
+    what = f"{data['type']} {text_of(data['data'])}"
+    return f"{data['recorded_at']}  {data['actor']}/{data['actor_id']} {data['version']}  {what}"

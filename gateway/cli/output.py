@@ -43,7 +43,7 @@ def record_table(record: Mapping[str, Any]) -> Table:
     """The fields of one thing below each other."""
     table = Table("what", Column("is", overflow="fold"), show_header=False)
     for name, value in record.items():
-        table.add_row(name, "\n".join(map(str, value)) if isinstance(value, list) else _text(value))
+        table.add_row(name, "\n".join(map(str, value)) if isinstance(value, list) else text_of(value))
     return table
 
 
@@ -54,7 +54,7 @@ def show_items(output: Output, items: Sequence[Mapping[str, Any]], columns: Sequ
         return
     table = Table(*(Column(each, overflow="fold") for each in columns))
     for item in items:
-        table.add_row(*(_text(item.get(column)) for column in columns))
+        table.add_row(*(text_of(item.get(column)) for column in columns))
     print_table(table)
 
 
@@ -107,7 +107,8 @@ def give_stdout_up() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, dict | list):
+def text_of(value: Any) -> str:
+    """A value of JSON for people: text as it is, nothing for null, all else as JSON has it."""
+    if isinstance(value, dict | list | bool):
         return json.dumps(value, ensure_ascii=False)
     return "" if value is None else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -190,6 +191,17 @@ async def test_table_with_other_columns_says_what_to_do(run: Run, tmp_path: Path
     assert tried.startswith("try: rayleans import --help")
     assert (half.exit_code, half.stdout) == (2, "")
     assert "say what the rows are: --actor customer" in half.stderr
+
+
+async def test_values_are_shown_as_json_has_them(run: Run, service: Service, key: str) -> None:
+    body = {"name": "Zoë", "email": "zoe@example.com"}
+    (await service.http.post(f"/v1/customers/{key}/register", json=body)).raise_for_status()
+
+    tail = await run("events", "tail", "--from", "start", "--type", "CustomerRegistered", "--limit", "1")
+    status = await run("status")
+
+    assert tail.stdout.endswith(', "credit_limit": null}\n')
+    assert re.search(r"ready +│ true ", status.stdout)
 
 
 async def test_mapping_for_a_table_is_refused_with_json_lines(run: Run, tmp_path: Path) -> None:

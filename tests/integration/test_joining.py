@@ -35,3 +35,4 @@ def test_program_that_finds_no_cluster_is_told_so_at_once() -> None:
     )
 
     assert f"no Ray cluster answers at {nobody}" in done.stdout
+    assert "start the service, or Ray, there" in done.stdout

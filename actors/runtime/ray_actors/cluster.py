@@ -47,7 +47,7 @@ def _refuse_nobody(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S).close()
     except OSError as exc:
-        raise Unavailable(f"no Ray cluster answers at {address}, is the service running? ({exc})") from exc
+        raise Unavailable(f"no Ray cluster answers at {address} ({exc}); start the service, or Ray, there") from exc
 
 
 def keep_stdout_for_data() -> None:
