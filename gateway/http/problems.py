@@ -224,7 +224,7 @@ def _bad_parameters(error: ValidationException) -> Problem:
     found = error.extra if isinstance(error.extra, list) else []
     # A parameter that is called like a keyword of Python has an underscore at its end.
     errors = [{"pointer": f"/{each.get('key', '').rstrip('_')}", "detail": each.get("message", "")} for each in found]
-    return Problem(422, "invalid", "a parameter does not fit", {"errors": errors})
+    return Problem(422, "invalid", "a parameter does not fit; /docs shows what it takes", {"errors": errors})
 
 
 def _framework(error: HTTPException) -> Problem:

@@ -325,6 +325,7 @@ STEPS: list[tuple[str, str, dict[str, str], str]] = [
     ("GET", "/v1/customers", {"X-Long": "x" * 33_000}, "send fewer"),
     ("GET", "/v1/events?type=Nothing", {}, "there are CustomerCreditLimitChanged, "),
     ("GET", "/v1/nothing", {}, "/docs shows all there are"),
+    ("GET", "/v1/customers?sort=age", {}, "/docs shows what it takes"),
     ("DELETE", "/v1/customers/{}", {}, "the header Allow names them"),
 ]
 
