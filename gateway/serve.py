@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from actors.runtime.ray_actors.silos import SiloConfig, start_silo, watch_silo
 from actors.store.data_dir import DataDir
 from actors.store.driver import DRIVER_ERRORS, SERVER, told
 from actors.store.embedded import EmbeddedPostgres
+from actors.store.postgres import PostgresEventStore
 from gateway.access.auth import TOKEN_SCOPES
 from gateway.access.local_key import LocalKey, write_secret
 from gateway.access.sign_in import SignInCodes, console_link
@@ -40,6 +42,7 @@ from gateway.ray_actors import (
 )
 from gateway.readiness import wait_until_ready, watch_port
 from gateway.settings import Settings, SettingsError, read_settings
+from gateway.succession import newest_service
 from projections.projection import projections_of
 from projections.ray_actors import ProjectionConfig, start_projection
 from projections.share import Share
@@ -115,6 +118,7 @@ async def running_service(settings: Settings, plan: Plan, say: Say) -> AsyncIter
     Raises:
         SettingsError, DataDirError, EmbeddedError, DomainError, LocalKeyError, ServiceRunning, Unavailable: it
             cannot start as it was told; nothing is left behind.
+        Superseded: a newer service was begun on its log, and this one has been stopped in order.
     """
     domain = load_domain(settings.domain)
     projections_of(domain)
@@ -126,9 +130,12 @@ async def running_service(settings: Settings, plan: Plan, say: Say) -> AsyncIter
             (data.path / "ray-address").write_text(f"{ray_address()}\n")
             await clear_away()
             try:
-                _start_actors(settings, plan, databases, domain, data.path, key)
-                async with _watching(_silos(settings, plan, databases)):
-                    say("starting silos, projections and gateway")
+                say("starting silos, projections and gateway")
+                # While the log is away, the gateway tells so.
+                _start_projections(settings, plan, databases, domain)
+                _start_gateways(settings, plan, databases, data.path, key)
+                open_log = partial(PostgresEventStore.open, databases.events_url, partitions=plan.partitions)
+                async with newest_service(open_log, say) as generation, _silos(settings, plan, databases, generation):
                     await wait_until_ready(plan.url, say)
                     yield Running(plan.url, data.path, databases, key)
             finally:
@@ -273,16 +280,17 @@ async def _ray(plan: Plan, say: Say) -> AsyncIterator[None]:
         await asyncio.to_thread(stop_ray)
 
 
-def _silos(settings: Settings, plan: Plan, databases: Databases) -> list[SiloConfig]:
-    return [
-        SiloConfig(index, plan.silos, plan.partitions, databases.events_url, settings.domain, plan.placement)
+@asynccontextmanager
+async def _silos(settings: Settings, plan: Plan, databases: Databases, generation: int) -> AsyncIterator[None]:
+    """Starts them; those that stand still are replaced until the block ends."""
+    silos = [
+        SiloConfig(
+            index, plan.silos, plan.partitions, databases.events_url, settings.domain, generation, plan.placement
+        )
         for index in range(plan.silos)
     ]
-
-
-@asynccontextmanager
-async def _watching(silos: Sequence[SiloConfig]) -> AsyncIterator[None]:
-    """Silos that stand still are replaced until the block ends."""
+    for silo in silos:
+        start_silo(silo)
     watches = [asyncio.create_task(watch_silo(silo)) for silo in silos]
     try:
         yield
@@ -292,11 +300,7 @@ async def _watching(silos: Sequence[SiloConfig]) -> AsyncIterator[None]:
         await asyncio.wait(watches)
 
 
-def _start_actors(
-    settings: Settings, plan: Plan, databases: Databases, domain: Domain, data: Path, key: LocalKey | None
-) -> None:
-    for silo in _silos(settings, plan, databases):
-        start_silo(silo)
+def _start_projections(settings: Settings, plan: Plan, databases: Databases, domain: Domain) -> None:
     for projection in projections_of(domain):
         shares = min(plan.runners, plan.partitions) if projection.stays_in_partition else 1
         for share in range(shares):
@@ -311,6 +315,9 @@ def _start_actors(
                     share=Share(share, shares),
                 )
             )
+
+
+def _start_gateways(settings: Settings, plan: Plan, databases: Databases, data: Path, key: LocalKey | None) -> None:
     for index in range(plan.gateways):
         start_gateway(
             GatewayConfig(

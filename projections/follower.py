@@ -58,8 +58,7 @@ class Follower:
     async def work(self, events: EventStore, views: ReadStore) -> None:
         """Follow the served version, whichever that is at the moment, until a database is lost."""
         versions = Versions(views.connection, self._projection)
-        if self._share.index == 0:
-            await views.dismiss(self._projection.name, building=False, shares=self._share.of)
+        await self._dismiss_others(views)
         while True:
             views.orders.clear()
             self._writer = None
@@ -114,7 +113,13 @@ class Follower:
             order.cancel()
 
     async def _report(self, events: EventStore, views: ReadStore, writer: BuildWriter) -> None:
+        # Again and again: those of an older service may report for some time beside those of a newer one.
+        await self._dismiss_others(views)
         await self.reporter.tell_lag(views, events, writer.build.version, writer.positions, None)
+
+    async def _dismiss_others(self, views: ReadStore) -> None:
+        if self._share.index == 0:
+            await views.dismiss(self._projection.name, building=False, shares=self._share.of)
 
     async def _stand_still(self, events: EventStore, views: ReadStore, reason: str) -> None:
         """Keep what is there, tell why, and do nothing more until somebody orders something."""

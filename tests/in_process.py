@@ -135,7 +135,7 @@ async def running_silos(
         for _ in range(silos)
     ]
     started = [
-        Silo(index, silos, deciders, open_store, limits=limits, now=now, own_homes=own_homes[index])
+        Silo(index, silos, deciders, open_store, 0, limits=limits, now=now, own_homes=own_homes[index])
         for index in range(silos)
     ]
     work = [asyncio.create_task(silo.run()) for silo in started]

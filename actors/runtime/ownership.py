@@ -1,7 +1,8 @@
 """The right of a silo to write: won at start, lost with the connection, won back or given up.
 
 Ray can run two copies of one silo, so only PostgreSQL knows who owns a partition. A silo that starts puts a
-present holder out; one that lost its connection takes its partitions back only if nobody had them meanwhile.
+present holder out, unless a newer service was begun on the log; one that lost its connection takes its partitions back
+only if nobody had them meanwhile.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Ownership:
         silo: name that the ownership table shows.
         owned: which partitions are this silo's, given their number.
         open_store: connects; called again until it succeeds.
+        generation: of the service.
         pulse: rests while nothing is owned.
         cause: why the process of this silo was started, for people.
         now: Unix time in seconds.
@@ -45,6 +47,7 @@ class Ownership:
         silo: str,
         owned: Callable[[int], Collection[int]],
         open_store: Callable[[], Awaitable[EventStore]],
+        generation: int,
         pulse: Pulse,
         cause: str,
         now: Callable[[], float],
@@ -52,6 +55,7 @@ class Ownership:
         self._silo = silo
         self._owned = owned
         self._open_store = open_store
+        self._generation = generation
         self._pulse = pulse
         self._cause = cause
         self._now = now
@@ -61,22 +65,25 @@ class Ownership:
         self.takeover: Takeover | None = None
 
     async def acquire(self) -> WriteSession:
-        """Open the store and own the partitions; puts out whoever holds them."""
+        """Open the store and own the partitions; puts out whoever holds them.
+
+        Raises:
+            Superseded: a newer service was begun.
+        """
         store = await self._insist(self._open_store)
         owned = self._owned(store.info.partitions)
         self.store = store
-        return await self._own(partial(store.take_over, self._silo, owned), self._cause)
+        return await self._own(partial(store.take_over, self._silo, owned, self._generation), self._cause)
 
     async def reclaim(self, store: EventStore, lost: WriteSession, why: str) -> WriteSession:
         """Own the partitions of a broken session again; `why` it broke is for people.
 
         Raises:
-            Deposed: somebody else had them meanwhile.
+            Superseded, Deposed: a newer service was begun, or somebody else had them meanwhile.
         """
         await lost.close()
-        return await self._own(
-            lambda: store.take_over(self._silo, tuple(lost.epochs), reclaim=lost), f"it had lost the log: {why}"
-        )
+        take_over = partial(store.take_over, self._silo, tuple(lost.epochs), self._generation, reclaim=lost)
+        return await self._own(take_over, f"it had lost the log: {why}")
 
     def lose(self, why: str) -> None:
         """Own nothing from now on."""

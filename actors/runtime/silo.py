@@ -35,6 +35,7 @@ from actors.store.event_store import (
     EventStore,
     StoreError,
     StoreUnavailable,
+    Superseded,
     Unstorable,
     WriteSession,
 )
@@ -75,6 +76,7 @@ class Silo:
         index, silos: this is silo `index` of `silos`; it owns the partitions p with p mod silos = index.
         deciders: the kinds of actors it can hold.
         open_store: connects to the log.
+        generation: of its service; see `EventStore.begin_service`.
         own_homes: of its actors; None = all live in its memory.
         cause: why its process was started, for people.
         now: Unix time in seconds, for deadlines.
@@ -86,6 +88,7 @@ class Silo:
         silos: int,
         deciders: Sequence[AnyDecider],
         open_store: Callable[[], Awaitable[EventStore]],
+        generation: int,
         *,
         limits: SiloLimits | None = None,
         own_homes: OwnHomes | None = None,
@@ -103,7 +106,13 @@ class Silo:
         self._now = now
         self._started_at = now()
         self._ownership = Ownership(
-            self.writer, lambda partitions: range(index, partitions, silos), open_store, self.pulse, cause, now
+            self.writer,
+            lambda partitions: range(index, partitions, silos),
+            open_store,
+            generation,
+            self.pulse,
+            cause,
+            now,
         )
         self._snapshots = Snapshots(self.name, limits.snapshot_every, limits.snapshot_on_sleep)
         self._journal = Journal(self._announce, self.pulse, self._snapshots.keep)
@@ -135,12 +144,17 @@ class Silo:
     async def run(self) -> None:
         """Own the partitions and commit, through every loss of the database, until cancelled.
 
+        While a newer service has the log, it owns nothing and turns all commands away.
+
         Raises:
             StoreError: somebody else owns a partition, or the log is further than this silo believes.
             Exception: something happened that nobody foresaw. In either case it can answer nothing more, and its
                 process must end.
         """
-        session = await self._ownership.acquire()
+        try:
+            session = await self._ownership.acquire()
+        except Superseded as newer:
+            await self._stand_aside(newer)
         endless = (self._commit(session), self._mailboxes.run(), self._snapshots.run(self._store), self._sleep.run())
         work = [asyncio.get_running_loop().create_task(each) for each in endless]
         try:
@@ -233,6 +247,13 @@ class Silo:
         store = self._ownership.store
         assert store is not None, "a session comes from a store"  # noqa: S101
         return store
+
+    async def _stand_aside(self, newer: Superseded) -> NoReturn:
+        # To end would not help: Ray would start it anew, again and again.
+        log.warning("leaves the log alone", extra={"silo": self.name, "reason": str(newer)})
+        self._ownership.lose(str(newer))
+        while True:
+            await asyncio.get_running_loop().create_future()
 
     async def _commit(self, session: WriteSession) -> NoReturn:
         while True:

@@ -192,6 +192,7 @@ class StoreError(Exception):
 
     ├── StoreUnavailable     no connection, or it broke; an append that was under way is unknown
     ├── StoreUnsuitable      reachable, but not to be used: settings, version or another partition count
+    ├── Superseded           a newer service was begun on the log; nobody was put out
     ├── Deposed              another session owns a partition of this one; nothing was written
     ├── CommandIdTaken       a command id of the batch is already in the log; nothing was written
     ├── Unstorable           an event of the batch cannot be stored as it is; nothing was written
@@ -205,6 +206,22 @@ class StoreUnavailable(StoreError):
 
 class StoreUnsuitable(StoreError):
     """The store can be reached but must not be used; the message says what to change."""
+
+
+class Superseded(StoreError):
+    """A newer service was begun on the log; this is final for all older ones. Nobody was put out for them.
+
+    Args:
+        service: the newest one, for people.
+        since: UTC, by the clock of the log.
+    """
+
+    def __init__(self, service: str, since: datetime) -> None:
+        super().__init__(service, since)
+        self.service, self.since = service, since
+
+    def __str__(self) -> str:
+        return f"a newer service took the log over at {self.since:%Y-%m-%d %H:%M:%S} UTC: {self.service}"
 
 
 class Deposed(StoreError):
@@ -279,17 +296,37 @@ class EventStore(Protocol):
     @property
     def info(self) -> StoreInfo: ...
 
+    async def begin_service(self, service: str) -> int:
+        """Begin a newer service on the log than all before it. Returns its generation, for `take_over`.
+
+        Generations rise, also over a restore of a backup.
+
+        Args:
+            service: who it is, for people.
+        """
+        ...
+
+    async def refuse_older(self, generation: int) -> None:
+        """Do nothing while this is the newest service that was begun.
+
+        Raises:
+            Superseded: it is not.
+        """
+        ...
+
     async def take_over(
-        self, silo: str, partitions: Collection[int], *, reclaim: WriteSession | None = None
+        self, silo: str, partitions: Collection[int], generation: int, *, reclaim: WriteSession | None = None
     ) -> WriteSession:
         """Become the one writer of `partitions`; their epochs go up, by a step that nobody can foresee.
 
         Args:
             silo: who takes over, for people who look at the ownership table.
+            generation: of the service that the silo belongs to; 0 = one without, while no service was ever begun.
             reclaim: a session of this silo that broke. When given, the partitions are taken only if
                 nobody had them meanwhile; when None, a present holder is put out.
 
         Raises:
+            Superseded: a newer service was begun.
             Deposed: with `reclaim`, somebody else had or has one of them.
             StoreUnavailable: the store cannot be reached, or a holder could not be put out.
         """

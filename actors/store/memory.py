@@ -23,6 +23,7 @@ from actors.store.event_store import (
     Snapshot,
     StoreInfo,
     Stretch,
+    Superseded,
     Unstorable,
     VersionTaken,
     WriteSession,
@@ -56,6 +57,7 @@ class MemoryEventStore(EventStore):
         self._commands: dict[UUID, list[RecordedEvent]] = {}
         self._epochs = [0] * partitions
         self._holders: dict[int, MemoryWriteSession] = {}
+        self._newest: tuple[int, Superseded] | None = None
         self.snapshots: dict[str, Snapshot] = {}
 
     @property
@@ -64,9 +66,21 @@ class MemoryEventStore(EventStore):
         return self._info
 
     @override
+    async def begin_service(self, service: str) -> int:
+        generation = 1 if self._newest is None else self._newest[0] + 1
+        self._newest = (generation, Superseded(service, self._clock()))
+        return generation
+
+    @override
+    async def refuse_older(self, generation: int) -> None:
+        if self._newest is not None and self._newest[0] > generation:
+            raise self._newest[1]
+
+    @override
     async def take_over(
-        self, silo: str, partitions: Collection[int], *, reclaim: WriteSession | None = None
+        self, silo: str, partitions: Collection[int], generation: int, *, reclaim: WriteSession | None = None
     ) -> WriteSession:
+        await self.refuse_older(generation)
         if reclaim is not None and not self.owns(reclaim.epochs):
             raise Deposed("another session had a partition meanwhile")
         step = next_epoch_step()

@@ -29,7 +29,7 @@ from actors.store.event_store import (
 )
 from actors.store.migrations import migrate
 from actors.store.sql_files import load_queries
-from actors.store.takeover import take_over
+from actors.store.takeover import refuse_older, take_over
 from actors.store.write_session import PostgresWriteSession
 
 OLDEST_VERSION = 15
@@ -94,12 +94,23 @@ class PostgresEventStore(EventStore):
         return self._info
 
     @override
+    async def begin_service(self, service: str) -> int:
+        with translated("cannot begin a service"):
+            generation: int = await self._pool.fetchval(_SQL["begin_service"], service)
+        return generation
+
+    @override
+    async def refuse_older(self, generation: int) -> None:
+        with translated("cannot ask for a newer service"):
+            await refuse_older(self._pool, generation)
+
+    @override
     async def take_over(
-        self, silo: str, partitions: Collection[int], *, reclaim: WriteSession | None = None
+        self, silo: str, partitions: Collection[int], generation: int, *, reclaim: WriteSession | None = None
     ) -> WriteSession:
         broken = reclaim if isinstance(reclaim, PostgresWriteSession) else None
         with translated("cannot take over"):
-            session = await take_over(self._url, silo, partitions, broken)
+            session = await take_over(self._url, silo, partitions, generation, broken)
             # The address may lead to another server now, and connections to the former one may live on: what they
             # read must not wake an actor.
             await self._pool.expire_connections()

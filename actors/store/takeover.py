@@ -1,5 +1,8 @@
 """How a session comes to own partitions. Ray can run two copies of a silo; this is what keeps them apart.
 
+Who may put a holder out is told by the generation of his service: none that is newer may have been begun. It is asked
+before anybody is put out, and once more behind the epochs.
+
 Three fences, each for what the others cannot do. A session lock on the write connection: whoever takes over
 ends the connection of a holder that is paused in the middle of a write and would block the next one. The epoch,
 raised here and checked by every append: a former owner writes nothing, also when nobody has written since. The
@@ -13,7 +16,7 @@ from collections.abc import Collection, Mapping
 import asyncpg
 
 from actors.store.driver import SERVER
-from actors.store.event_store import Deposed, Mark, StoreUnavailable, next_epoch_step
+from actors.store.event_store import Deposed, Mark, StoreUnavailable, Superseded, next_epoch_step
 from actors.store.sql_files import load_queries
 from actors.store.write_session import PostgresWriteSession
 
@@ -39,7 +42,7 @@ _SQL = load_queries("actors.store", "ownership.sql")
 
 
 async def take_over(
-    url: str, silo: str, partitions: Collection[int], broken: PostgresWriteSession | None
+    url: str, silo: str, partitions: Collection[int], generation: int, broken: PostgresWriteSession | None
 ) -> PostgresWriteSession:
     """A session that owns `partitions`; see `EventStore.take_over`. Errors of the driver pass through.
 
@@ -57,10 +60,13 @@ async def take_over(
     try:
         if broken is not None:
             await _refuse_deposed(connection, broken.epochs)
+        await refuse_older(connection, generation)
         put_out = await _lock(connection, partitions, None if broken is None else broken.backend_pid)
         # All or nothing: epochs that were raised by an attempt that failed would depose their own silo.
         async with connection.transaction():
             epochs = await _raise_epochs(connection, silo, partitions, broken)
+            # A service begun later than this raises them later, and one begun before is seen here.
+            await refuse_older(connection, generation)
             rows = await connection.fetch(_SQL["heads"])
         heads = {row["partition"]: Mark(row["position"], row["epoch"]) for row in rows}
     except BaseException:
@@ -68,6 +74,13 @@ async def take_over(
         raise
     owned_heads = {partition: heads[partition] for partition in epochs}
     return PostgresWriteSession(connection, epochs, owned_heads, put_out=put_out and broken is None)
+
+
+async def refuse_older(connection: asyncpg.Connection | asyncpg.Pool, generation: int) -> None:
+    """See `EventStore.refuse_older`. Errors of the driver pass through."""
+    newer = await connection.fetchrow(_SQL["newer_service"], generation)
+    if newer is not None:
+        raise Superseded(*newer)
 
 
 async def _lock(connection: asyncpg.Connection, partitions: Collection[int], only: int | None) -> bool:

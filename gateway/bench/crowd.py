@@ -22,7 +22,7 @@ async def write_crowd(events_url: str, partitions: int, customers: int, events_e
     They are called `crowd-0`, `crowd-1` and so on, or by another `name`.
     """
     store = await PostgresEventStore.open(events_url, partitions=partitions)
-    session = await store.take_over("bench", range(partitions))
+    session = await store.take_over("bench", range(partitions), 0)
     events = _events(partitions, customers, events_each, name)
     while batch := list(islice(events, ROWS_PER_STATEMENT)):
         await session.append(batch)

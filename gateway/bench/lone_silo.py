@@ -22,7 +22,8 @@ LOOK_INTERVAL_S = 0.01
 @asynccontextmanager
 async def lone_silo(events_url: str, limits: SiloLimits) -> AsyncIterator[Silo]:
     """A silo that owns the whole log until the block ends."""
-    silo = Silo(0, 1, [CUSTOMER], partial(PostgresEventStore.open, events_url, partitions=PARTITIONS), limits=limits)
+    open_store = partial(PostgresEventStore.open, events_url, partitions=PARTITIONS)
+    silo = Silo(0, 1, [CUSTOMER], open_store, 0, limits=limits)
     work = asyncio.get_running_loop().create_task(silo.run())
     while silo.status.trouble is not None and not work.done():
         await asyncio.wait([work], timeout=LOOK_INTERVAL_S)

@@ -10,7 +10,7 @@ from rich.console import Console
 from actors.runtime.placement import Placement
 from gateway.cli.options import DataOption, UrlOption, settings_of
 from gateway.cli.output import fail, messages, run
-from gateway.remote.connection import service_url
+from gateway.remote.connection import REJECTED, CommandLineError, service_url
 
 commands = typer.Typer()
 
@@ -31,7 +31,8 @@ def serve(
 ) -> None:
     """Run the service: starts PostgreSQL, Ray and the actors, whatever is missing.
 
-    Prints `ready URL` on stdout when commands and queries work; ends on SIGINT or SIGTERM.
+    Prints `ready URL` on stdout when commands and queries work; ends on SIGINT or SIGTERM, and with exit code 4 when
+    a newer service has taken its log over.
 
     Examples:
       rayleans serve
@@ -40,11 +41,15 @@ def serve(
 
       RAYLEANS_EVENTS_URL=postgresql://… RAYLEANS_VIEWS_URL=postgresql://… rayleans serve --address auto
     """
+    from actors.store.event_store import Superseded
     from gateway.serve import Plan
     from gateway.serve import serve as serve_until_signal
 
     plan = Plan(host, port, address, silos, partitions, gateways, placement, runners)
-    run(serve_until_signal(settings_of(data), plan, messages.print, lambda url: typer.echo(f"ready {url}")))
+    try:
+        run(serve_until_signal(settings_of(data), plan, messages.print, lambda url: typer.echo(f"ready {url}")))
+    except Superseded as newer:
+        fail(CommandLineError(f"{newer}; this one has stopped: use that one, or start this one again", REJECTED))
 
 
 @commands.command()

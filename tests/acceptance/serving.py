@@ -94,6 +94,12 @@ class Served:
         assert "did not stop in order" not in messages, messages
         return code
 
+    def ended(self) -> int:
+        """The exit code of one that has ended by itself."""
+        code = self.process.wait(timeout=0)
+        self._close()
+        return code
+
     def end(self) -> None:
         """Stop it in order, or kill it when it does not."""
         try:

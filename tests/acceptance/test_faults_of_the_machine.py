@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,27 +33,33 @@ def test_service_that_was_killed_with_its_database_comes_back_with_everything(se
     assert seen.json()["name"] == "Alice"
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """A PostgreSQL that is not the service's own; it does not run yet, but it has been there before."""
-    server = EmbeddedPostgres(tmp_path)
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("database"))
     server.start()
     server.stop()
     yield server
     server.stop()
 
 
-@pytest.fixture
-def bank(database: EmbeddedPostgres, tmp_path: Path) -> Iterator[Served]:
-    """A service of another domain, on databases of somebody else, which are not there yet."""
-    env = {
+@pytest.fixture(scope="module")
+def settings(database: EmbeddedPostgres) -> dict[str, str]:
+    """Another domain, on databases of somebody else."""
+    return {
         "RAYLEANS_EVENTS_URL": database.url("events"),
         "RAYLEANS_VIEWS_URL": database.url("views"),
         "RAYLEANS_DOMAIN": "tests.account_domain:BANK",
     }
-    service = serving.start(tmp_path / "data", env=env)
+
+
+@pytest.fixture(scope="module")
+def bank(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service whose databases are not there yet."""
+    service = serving.start(tmp_path_factory.mktemp("bank") / "data", env=settings)
     yield service
-    assert service.stop() == 0
+    if service.process.poll() is None:
+        assert service.stop() == 0
 
 
 PYTHON_CLIENT = """
@@ -97,3 +105,36 @@ def test_service_waits_for_its_database_and_outlives_it(bank: Served, database: 
     assert deposited.status_code == 200
     again = bank.http.get("/v1/views/accounts", headers={"Consistency-Token": deposited.json()["token"]})
     assert again.json()["items"][0]["balance"] in {6, 7}
+
+
+def test_newer_service_takes_the_log_over_and_the_older_one_ends(
+    bank: Served, database: EmbeddedPostgres, settings: dict[str, str], tmp_path: Path
+) -> None:
+    database.start()
+    serving.patiently(lambda: httpx.get(f"{bank.url}/readyz"), within_s=60)
+    newer = serving.start(tmp_path / "data", env=settings)
+    try:
+        newer.wait_until_ready()
+        receipt = newer.http.post("/v1/accounts/bob/open", json={"owner": "Bob"}).json()
+        deadline = time.monotonic() + 60
+        while bank.process.poll() is None:
+            assert time.monotonic() < deadline
+            receipt = newer.http.post("/v1/accounts/bob/deposit", json={"amount": 1}).raise_for_status().json()
+
+        assert bank.ended() == 4
+        *_, told = bank.messages.read_text().splitlines()
+        assert re.fullmatch(
+            rf"rayleans: a newer service took the log over at [-\d]+ [:\d]+ UTC: process {newer.process.pid} on \S+; "
+            r"this one has stopped: use that one, or start this one again",
+            told,
+        )
+        receipt = newer.http.post("/v1/accounts/bob/deposit", json={"amount": 1}).raise_for_status().json()
+        seen = newer.http.get("/v1/views/accounts/bob", headers={"Consistency-Token": receipt["token"]})
+        assert seen.json()["balance"] == receipt["version"] - 1
+        (view,) = newer.http.get("/v1/admin/projections").json()["items"]
+        assert (view["state"], view["error"]) == ("running", None)
+        for checked in ("log", "views"):
+            verified = serving.run("verify", checked, env=settings)
+            assert verified.returncode == 0, verified.stdout
+    finally:
+        newer.end()

@@ -19,6 +19,7 @@ from actors.store.event_store import (
     NewEvent,
     RecordedEvent,
     Snapshot,
+    Superseded,
     Unstorable,
     VersionTaken,
     WriteSession,
@@ -81,7 +82,7 @@ def _command(event: RecordedEvent) -> object:
 
 
 async def own_all(store: EventStore, silo: str = "silo/0") -> WriteSession:
-    return await store.take_over(silo, range(PARTITIONS))
+    return await store.take_over(silo, range(PARTITIONS), 0)
 
 
 def _outline(history: History) -> tuple[int | None, list[int]]:
@@ -322,13 +323,52 @@ class EventStoreContract:
         assert all(second.epochs[partition] > epoch for partition, epoch in first.epochs.items())
 
     async def test_session_knows_whether_somebody_was_put_out_for_it(self, store: EventStore) -> None:
-        first = await store.take_over("silo/0", [0, 1])
-        beside = await store.take_over("silo/1", [2, 3])
-        second = await store.take_over("silo/0 again", [0, 1])
+        first = await store.take_over("silo/0", [0, 1], 0)
+        beside = await store.take_over("silo/1", [2, 3], 0)
+        second = await store.take_over("silo/0 again", [0, 1], 0)
         await second.close()
-        third = await store.take_over("silo/0 again", [0, 1], reclaim=second)
+        third = await store.take_over("silo/0 again", [0, 1], 0, reclaim=second)
 
         assert [each.put_out for each in (first, beside, second, third)] == [False, False, True, False]
+
+    async def test_silo_of_an_older_service_takes_nothing_over(self, store: EventStore) -> None:
+        older = await store.begin_service("the older one")
+        former = await store.take_over("silo/0", range(PARTITIONS), older)
+        newer = await store.begin_service("the newer one")
+
+        for broken in (None, former):
+            with pytest.raises(Superseded) as told:
+                await store.take_over("silo/0", range(PARTITIONS), older, reclaim=broken)
+            assert told.value.service == "the newer one"
+            assert datetime.now(UTC) - told.value.since < timedelta(minutes=1)
+        assert await former.prove() == {}
+
+        session = await store.take_over("silo/0", range(PARTITIONS), newer)
+        assert session.put_out
+        with pytest.raises(Superseded):
+            await store.take_over("silo/0", range(PARTITIONS), older)
+        assert await session.prove() == {}
+
+    async def test_silo_of_the_newest_service_puts_its_former_copy_out(self, store: EventStore) -> None:
+        await store.begin_service("the older one")
+        newest = await store.begin_service("the newest one")
+        await store.take_over("silo/0", range(PARTITIONS), newest)
+
+        session = await store.take_over("silo/0 again", range(PARTITIONS), newest)
+
+        assert session.put_out
+        assert await session.prove() == {}
+
+    async def test_service_learns_that_a_newer_one_was_begun(self, store: EventStore) -> None:
+        await store.refuse_older(0)
+        older = await store.begin_service("the older one")
+        await store.refuse_older(older)
+        newer = await store.begin_service("the newer one")
+
+        await store.refuse_older(newer)
+        for each in (0, older):
+            with pytest.raises(Superseded, match="the newer one"):
+                await store.refuse_older(each)
 
     async def test_session_knows_the_epoch_of_the_last_event_whoever_wrote_it(self, store: EventStore) -> None:
         first = await own_all(store)
@@ -365,23 +405,23 @@ class EventStoreContract:
         await broken.append([new()])
         await broken.close()
 
-        session = await store.take_over("silo/0", range(PARTITIONS), reclaim=broken)
+        session = await store.take_over("silo/0", range(PARTITIONS), 0, reclaim=broken)
 
         await session.append([new("account-ada", 2)])
         assert all(session.epochs[partition] > epoch for partition, epoch in broken.epochs.items())
 
     async def test_broken_session_is_not_reclaimed_from_a_new_owner(self, store: EventStore) -> None:
         broken = await own_all(store)
-        owner = await store.take_over("silo/0 again", [1])
+        owner = await store.take_over("silo/0 again", [1], 0)
 
         with pytest.raises(Deposed):
-            await store.take_over("silo/0", range(PARTITIONS), reclaim=broken)
+            await store.take_over("silo/0", range(PARTITIONS), 0, reclaim=broken)
 
         assert await owner.prove() == {}
 
     async def test_sessions_of_different_partitions_do_not_meet(self, store: EventStore) -> None:
-        even = await store.take_over("silo/0", [0, 2])
-        odd = await store.take_over("silo/1", [1, 3])
+        even = await store.take_over("silo/0", [0, 2], 0)
+        odd = await store.take_over("silo/1", [1, 3], 0)
 
         assert await even.prove() == {}
         assert await odd.prove() == {}

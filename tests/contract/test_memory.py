@@ -20,7 +20,7 @@ class TestMemoryEventStore(EventStoreContract):
 
     async def test_former_owner_writes_and_proves_nothing(self, store: MemoryEventStore) -> None:
         former = await own_all(store)
-        await store.take_over("silo/9", [2])
+        await store.take_over("silo/9", [2], 0)
 
         with pytest.raises(Deposed):
             await former.append([new()])

@@ -183,7 +183,7 @@ async def running_bank(
     """
 
     def start(index: int) -> Callable[[], Silo]:
-        return lambda: Silo(index, silos, [ACCOUNT], open_store, limits=limits, own_homes=own_homes())
+        return lambda: Silo(index, silos, [ACCOUNT], open_store, 0, limits=limits, own_homes=own_homes())
 
     machines = [Machine(start(index)) for index in range(silos)]
     transport = MachineTransport(machines)

@@ -88,10 +88,10 @@ class FaultyStore:
         return self._inner.info
 
     async def take_over(
-        self, silo: str, partitions: Collection[int], *, reclaim: WriteSession | None = None
+        self, silo: str, partitions: Collection[int], generation: int, *, reclaim: WriteSession | None = None
     ) -> WriteSession:
         real = reclaim.inner if isinstance(reclaim, FaultySession) else reclaim
-        return self._session(await self._inner.take_over(silo, partitions, reclaim=real))
+        return self._session(await self._inner.take_over(silo, partitions, generation, reclaim=real))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)

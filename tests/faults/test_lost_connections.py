@@ -131,7 +131,7 @@ async def test_server_that_says_goodbye_and_leaves_the_connection_open(events_ur
     """The driver waits for the end of the connection; whoever uses it meanwhile has lost it all the same."""
     async with postgres_proxy(events_url) as proxy:
         store = await PostgresEventStore.open(proxy.url, partitions=PARTITIONS)
-        session = await store.take_over("silo/0", range(PARTITIONS))
+        session = await store.take_over("silo/0", range(PARTITIONS), 0)
         stalled = asyncio.create_task(proxy.stall_next_statement()) if busy else None
         using = asyncio.create_task(_use_for_ever(session))
         if stalled is not None:

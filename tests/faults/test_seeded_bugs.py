@@ -129,7 +129,7 @@ async def new_owner(store: EventStore) -> AsyncIterator[Submit]:
     async def open_store() -> EventStore:
         return store
 
-    machine = Machine(lambda: Silo(0, 1, [ACCOUNT], open_store))
+    machine = Machine(lambda: Silo(0, 1, [ACCOUNT], open_store, 0))
     yield Client(MachineTransport([machine])).submit
     await machine.kill()
 

@@ -95,7 +95,7 @@ class TwoCopies(RuleBasedStateMachine):
             return faulty
 
         def copy() -> Silo:
-            return Silo(0, 1, [ACCOUNT], open_store, limits=SiloLimits(activations=2))
+            return Silo(0, 1, [ACCOUNT], open_store, 0, limits=SiloLimits(activations=2))
 
         self._copies = [Machine(copy), Machine(copy)]
         await self._copies[1].owning()

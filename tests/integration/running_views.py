@@ -38,7 +38,7 @@ class Log:
 
     async def write(self, *events: tuple[str, str, str]) -> dict[int, int]:
         """Append events, each as key, type and data. Returns how far the log is then."""
-        session = await self.store.take_over("silo/0", range(PARTITIONS))
+        session = await self.store.take_over("silo/0", range(PARTITIONS), 0)
         await session.append([self._new(*event) for event in events])
         self._written.set()
         return dict(await self.store.heads())

@@ -10,12 +10,12 @@ import asyncpg
 import pytest
 
 from actors.store import takeover
-from actors.store.event_store import Deposed, StoreUnavailable, StoreUnsuitable, partition_of
+from actors.store.event_store import Deposed, StoreUnavailable, StoreUnsuitable, Superseded, partition_of
 from actors.store.migrations import migrate
 from actors.store.postgres import PostgresEventStore
 from tests.contract.event_store_contract import PARTITIONS, history, new, own_all, whole_log
 
-WAITING = "FROM pg_locks WHERE NOT granted AND relation = 'events'::regclass"
+WAITING = "FROM pg_locks WHERE NOT granted AND relation IN ('events'::regclass, 'partitions'::regclass)"
 CATALOG = """
 SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns
 WHERE table_schema = 'public' AND table_name <> 'migrations'
@@ -69,12 +69,56 @@ async def test_holder_that_is_stuck_in_an_append_is_put_out_and_has_written_noth
         append = asyncio.create_task(stuck.append([new()]))
         await _somebody_waits(events_url)
 
-        owner = await store.take_over("silo/0 again", range(PARTITIONS))
+        owner = await store.take_over("silo/0 again", range(PARTITIONS), 0)
     with pytest.raises(StoreUnavailable):
         await append
     await owner.append([new("account-bob")])
 
     assert await whole_log(store) == ["account-bob@1"]
+
+
+async def test_newer_service_that_is_begun_in_the_middle_of_a_take_over_stops_it(
+    store: PostgresEventStore, events_url: str
+) -> None:
+    older = await store.begin_service("the older one")
+    former = await store.take_over("silo/0", range(PARTITIONS), older)
+    async with _locked_table(events_url, table="partitions"):
+        attempt = asyncio.create_task(store.take_over("silo/0 again", range(PARTITIONS), older))
+        await _somebody_waits(events_url)
+        newer = await store.begin_service("the newer one")
+    with pytest.raises(Superseded, match="the newer one"):
+        await attempt
+
+    session = await store.take_over("silo/0", range(PARTITIONS), newer, reclaim=former)
+
+    await session.append([new()])
+
+
+async def test_log_that_was_restored_gives_no_generation_a_second_time(
+    store: PostgresEventStore, events_url: str
+) -> None:
+    await store.begin_service("one")
+    lost = await store.begin_service("a lost one")
+    await _execute(events_url, "UPDATE store SET generation = 1")
+
+    await store.refuse_older(lost)
+    assert await store.begin_service("another one") > lost
+
+
+async def test_log_of_the_first_release_is_opened(store: PostgresEventStore, events_url: str) -> None:
+    session = await own_all(store)
+    await session.append([new()])
+    await store.close()
+    await _execute(events_url, "ALTER TABLE store DROP generation, DROP service, DROP since")
+    await _execute(events_url, "DELETE FROM migrations WHERE name <> '0001_log'")
+
+    opened = await PostgresEventStore.open(events_url, partitions=PARTITIONS)
+
+    assert opened.info == store.info
+    owner = await opened.take_over("silo/0", range(PARTITIONS), await opened.begin_service("a newer release"))
+    await owner.append([new("account-ada", 2)])
+    assert await whole_log(opened) == ["account-ada@1", "account-ada@2"]
+    await opened.close()
 
 
 async def test_former_owner_cannot_write_again_on_its_old_connection(store: PostgresEventStore) -> None:
@@ -136,7 +180,7 @@ async def test_reclaim_puts_out_the_rest_of_its_own_broken_session(store: Postgr
         await _somebody_waits(events_url)
         append.cancel()
         await asyncio.wait([append])
-        session = await store.take_over("silo/0", range(PARTITIONS), reclaim=broken)
+        session = await store.take_over("silo/0", range(PARTITIONS), 0, reclaim=broken)
 
     await session.append([new()])
     assert await whole_log(store) == ["account-ada@1"]
@@ -149,13 +193,13 @@ async def test_attempt_to_reclaim_that_broke_half_way_can_be_made_again(
     broken = await own_all(store)
     await broken.close()
     async with _locked_table(events_url, "ACCESS EXCLUSIVE"):
-        attempt = asyncio.create_task(store.take_over("silo/0", range(PARTITIONS), reclaim=broken))
+        attempt = asyncio.create_task(store.take_over("silo/0", range(PARTITIONS), 0, reclaim=broken))
         await _somebody_waits(events_url)
         await _execute(events_url, f"SELECT pg_terminate_backend(pid) {WAITING}")
         with pytest.raises(StoreUnavailable):
             await attempt
 
-    session = await store.take_over("silo/0", range(PARTITIONS), reclaim=broken)
+    session = await store.take_over("silo/0", range(PARTITIONS), 0, reclaim=broken)
 
     await session.append([new()])
 
@@ -177,15 +221,16 @@ async def test_database_that_is_not_there_is_unavailable() -> None:
 
 
 class _locked_table:  # noqa: N801 - used like a function
-    """Keeps every write of events waiting until the block ends."""
+    """Keeps every write of events, or of another table, waiting until the block ends."""
 
-    def __init__(self, url: str, mode: str = "SHARE") -> None:
+    def __init__(self, url: str, mode: str = "SHARE", table: str = "events") -> None:
         self._url = url
         self._mode = mode
+        self._table = table
 
     async def __aenter__(self) -> None:
         self._connection = await asyncpg.connect(self._url)
-        await self._connection.execute(f"BEGIN; LOCK TABLE events IN {self._mode} MODE")
+        await self._connection.execute(f"BEGIN; LOCK TABLE {self._table} IN {self._mode} MODE")
 
     async def __aexit__(self, *_: object) -> None:
         await self._connection.close()

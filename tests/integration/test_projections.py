@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -19,6 +20,7 @@ from projections.errors import LostRace, ViewsUnavailable
 from projections.folding import Aside, Folded
 from projections.follower import BUSY_ROUND_S, ROUND_OF_OTHERS_S, ROUND_S
 from projections.read_store import ReadStore
+from projections.share import Share
 from projections.status import Lag
 from projections.versions import Versions
 from projections.views import ViewReader
@@ -27,6 +29,7 @@ from tests.integration.running_views import PARTITIONS, Log, Running, balances, 
 
 # A view whose rows are folded from several actors.
 SHARED = replace(ACCOUNTS, locate=lambda _: "shared")
+FOLLOWING = "SELECT share FROM runners WHERE NOT building ORDER BY share"
 
 
 async def test_view_has_everything_up_to_the_position_that_was_waited_for(
@@ -108,6 +111,23 @@ async def test_two_runners_of_one_projection_do_no_harm(
         assert await reader.wait_until(ACCOUNTS, positions, timeout_s=10)
 
         assert await balances(views_url) == [("Ada", 20, 20)]
+
+
+async def test_runners_of_an_older_service_that_had_more_are_forgotten(running: Running, views_url: str) -> None:
+    """They are at work until that service has stopped, and would be told as silent for ever."""
+    connection = await asyncpg.connect(views_url)
+
+    async def runners_are(*shares: int) -> None:
+        async with asyncio.timeout(10):
+            while [row["share"] for row in await connection.fetch(FOLLOWING)] != list(shares):
+                pass
+
+    async with running() as newer:
+        await newer.becomes("running")
+        async with running(share=Share(1, 2)):
+            await runners_are(0, 1)
+        await runners_are(0)
+    await connection.close()
 
 
 async def test_runner_that_loses_the_answer_to_what_it_wrote_goes_on_without_loss_or_repeat(

@@ -387,7 +387,7 @@ async def test_actor_with_an_event_that_this_release_does_not_know_is_not_half_f
     async with running_silos(store, [ACCOUNT]) as (silo,):
         await one(silo, command("open", '{"owner": "Ada"}'))
     (opened,) = await store.read_stream(stream_name("account", "ada"))
-    session = await store.take_over("newer", range(4))
+    session = await store.take_over("newer", range(4), 0)
     newer = opened._replace(version=2, type="Frozen", command_id=uuid4())
     fields = newer._asdict()
     for envelope_only in ("position", "epoch", "recorded_at"):
@@ -432,7 +432,7 @@ async def test_silo_ends_when_work_for_an_actor_ends_as_nobody_foresaw() -> None
     async def open_store() -> EventStore:
         return BrokenStore(partitions=1)
 
-    silo = Silo(0, 1, [ACCOUNT], open_store)
+    silo = Silo(0, 1, [ACCOUNT], open_store, 0)
     work = asyncio.create_task(silo.run())
     while silo.status.trouble:
         await asyncio.wait([work], timeout=0.001)
@@ -495,7 +495,7 @@ async def test_commands_that_went_down_with_a_connection_are_not_sent_again_from
 
 
 async def test_silo_tells_that_it_put_another_out(store: MemoryEventStore) -> None:
-    await store.take_over("another", range(4))
+    await store.take_over("another", range(4), 0)
     async with running_silos(store, [ACCOUNT]) as (silo,):
         assert silo.status.takeover is not None
         assert silo.status.takeover.why == "its process started; another session still held partitions and was put out"

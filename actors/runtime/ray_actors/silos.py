@@ -47,6 +47,7 @@ class SiloConfig(msgspec.Struct, frozen=True):
     Attributes:
         events_url: PostgreSQL database of the log.
         domain: `module:attribute` of the domain.
+        generation: of the service.
         placement: where its actors live.
         cause: why it is started, for people.
     """
@@ -56,6 +57,7 @@ class SiloConfig(msgspec.Struct, frozen=True):
     partitions: int
     events_url: str
     domain: str
+    generation: int
     placement: Placement = Placement.AUTO
     cause: str = WITH_THE_SERVICE
 
@@ -74,6 +76,7 @@ class SiloActor:
             settings.silos,
             load_domain(settings.domain).all_deciders,
             partial(PostgresEventStore.open, settings.events_url, partitions=settings.partitions),
+            settings.generation,
             own_homes=_own_homes(settings),
             cause=AFTER_ITS_END if _is_started_anew() else settings.cause,
         )

@@ -1,3 +1,12 @@
+-- name: begin_service
+-- By the clock, in microseconds, so that a log which was restored from a backup gives none of them a second time.
+UPDATE store SET generation = greatest(generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint),
+    service = $1, since = clock_timestamp()
+RETURNING generation;
+
+-- name: newer_service
+SELECT service, since FROM store WHERE generation > $1;
+
 -- name: lock_partition
 -- Session lock: it goes with the connection, and is seen in this database only.
 SELECT pg_try_advisory_lock($1, $2);

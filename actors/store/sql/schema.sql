@@ -2,12 +2,16 @@
 -- data, metadata and command are json and not jsonb: a replayed receipt must be the original one to the letter.
 -- The command stands with the first of its events only: it tells a retry from another command under the same id,
 -- and lets anybody decide again what was decided.
+-- generation, service and since are of the newest service that was begun on the log.
 
 CREATE TABLE store (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     store_id uuid NOT NULL,
     secret bytea NOT NULL CHECK (octet_length(secret) = 32),
-    partitions integer NOT NULL CHECK (partitions > 0)
+    partitions integer NOT NULL CHECK (partitions > 0),
+    generation bigint NOT NULL DEFAULT 0,
+    service text NOT NULL DEFAULT '',
+    since timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
 CREATE TABLE partitions (
