@@ -166,11 +166,6 @@ class Versions:
                 await self._connection.execute(_SQL["pause"], self._name, paused)
                 await self._tell()
 
-    async def try_again(self) -> None:
-        """Let the runners begin anew where they stand."""
-        with unavailable("cannot tell the runners"):
-            await self._tell()
-
     async def must_be_compared(self, build: Build) -> Build | None:
         """The served version that a new one has to be equal to, before it may be served; None when there is none."""
         with unavailable("cannot read the versions"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -63,15 +62,6 @@ class RayTransport:
         except RayError as exc:
             raise self._lost(silo, exc) from exc
         return _decoded(reply, tuple[SiloStatus, int, str])
-
-    async def wait_beyond(self, silo: int, positions: Mapping[int, int], timeout_s: float) -> Mapping[int, int]:
-        """See `Silo.wait_beyond`. Raises `Lost` when the silo does not answer."""
-        handle = await self._handle(silo)
-        try:
-            reply = await handle.wait_beyond.remote(msgspec.msgpack.encode(positions), timeout_s)
-        except RayError as exc:
-            raise self._lost(silo, exc) from exc
-        return _decoded(reply, dict[int, int])
 
     def _lost(self, silo: int, exc: RayError) -> Lost:
         if isinstance(exc, ActorDiedError):
