@@ -113,19 +113,19 @@ class BuildWriter:
             first, second = portion.halves()
             return await self._put(first) and await self._put(second)
         (step,) = portion.steps
-        poison = PoisonEvent(step.event, step.key, str(refused))
-        return await self._put(Portion((), portion.up_to(step))) and await self._commit(Folded({}, poison=poison))
+        if await self._put(Portion((), portion.up_to(step))):
+            raise PoisonEvent(step.event, step.key, str(refused))
+        return False
 
-    async def _commit(self, folded: Folded) -> bool:
+    async def _commit(self, folded: Folded) -> None:
         after = await self._marks(folded.after)
         if after:
             await self.views.commit(self.build, self._guarded(after), after, folded)
             self._pace.count(sum(mark.position - self.checkpoint[each].position for each, mark in after.items()))
             self.checkpoint = {**self.checkpoint, **after}
-            self._keep({key: after for key, (_, after) in folded.changes.items()})
+            self._keep({key: row for key, (_, row) in folded.changes.items()})
         if folded.poison is not None:
             raise folded.poison
-        return True
 
     async def _marks(self, after: Mapping[int, int]) -> Marks:
         """Of the events at positions behind the checkpoint; the log is asked for those amid what is being written."""
