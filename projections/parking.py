@@ -187,7 +187,7 @@ class Parking:
         except RowRefused as exc:
             await self._connection.execute(_SQL["set_state"], row["id"], "parked", str(exc))
             return str(exc)
-        await self._connection.execute(_SQL["folded"], [row["id"]])
+        await self._connection.execute(_SQL["forget"], row["id"])
         return None
 
     async def _write(self, build: Build, step: Step) -> None:

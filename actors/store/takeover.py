@@ -38,7 +38,7 @@ SESSION_SETTINGS = {
     "tcp_user_timeout": "5s",
 }
 
-_SQL = load_queries("actors.store", "ownership.sql")
+_SQL = load_queries("actors.store", "events.sql", "ownership.sql")
 
 
 async def take_over(
@@ -116,5 +116,5 @@ async def _raise_epochs(
 async def _refuse_deposed(connection: asyncpg.Connection, epochs: Mapping[int, int]) -> None:
     """Ask before waiting for a lock: whoever is deposed must end now, not when the new owner lets go."""
     held = (list(epochs.keys()), list(epochs.values()))
-    if await connection.fetchval(_SQL["still_held"], *held) != len(epochs):
+    if await connection.fetchval(_SQL["prove"], *held) != len(epochs):
         raise Deposed("another session had a partition meanwhile")

@@ -26,7 +26,8 @@ WHERE name = $1 AND version = $2 AND state = 'stopped'
 SELECT count(*) FROM parked WHERE name = $1 AND version = $2 AND state = 'stopped' AND partition = ANY($3::integer[]);
 
 -- name: park_behind
--- Sets later events of parked ones aside, in their order; fewer than asked when there is nothing to wait behind any more.
+-- Sets later events of parked ones aside, in their order; fewer than asked when there is nothing to wait behind any
+-- more.
 INSERT INTO parked
     (name, version, partition, position, epoch, key, stream, stream_version, type, data, recorded_at, error, state)
 SELECT $1, $2, new.partition, new.position, new.epoch, new.key, new.stream, new.stream_version, new.type, new.data,
@@ -43,18 +44,21 @@ ORDER BY place;
 
 -- name: list
 -- Of the versions that are served or built; what waits behind another one comes after it.
-SELECT id, parked.version, partition, position, epoch, key, stream, stream_version, type, data, recorded_at, state, error, since
+SELECT id, parked.version, partition, position, epoch, key, stream, stream_version, type, data, recorded_at, state,
+       error, since
 FROM parked JOIN projections USING (name, version)
 WHERE name = $1 AND (served OR building)
 ORDER BY parked.version, id LIMIT $2;
 
 -- name: find
-SELECT id, version, partition, position, epoch, key, stream, stream_version, type, data, recorded_at, state, error, since
+SELECT id, version, partition, position, epoch, key, stream, stream_version, type, data, recorded_at, state, error,
+       since
 FROM parked WHERE name = $1 AND id = $2;
 
 -- name: row_of
 -- What is parked of the row of an event, and what an event without a known row holds up of its stream: in its order.
-SELECT id, version, partition, position, epoch, key, stream, stream_version, type, data, recorded_at, state, error, since
+SELECT id, version, partition, position, epoch, key, stream, stream_version, type, data, recorded_at, state, error,
+       since
 FROM parked
 WHERE name = $1 AND version = $2 AND state = 'parked'
   AND (key = $3 OR stream = $4 AND (key IS NULL OR error IS NULL))
@@ -75,8 +79,8 @@ UPDATE parked SET state = $2, error = $3 WHERE id = $1;
 UPDATE checkpoints SET position = $4, epoch = $5
 WHERE name = $1 AND version = $2 AND partition = $3 AND position = $4 - 1;
 
--- name: folded
-DELETE FROM parked WHERE id = ANY($1::bigint[]);
+-- name: forget
+DELETE FROM parked WHERE id = $1;
 
 -- name: wait_for_disk
 -- What somebody has decided does so, although it was written in the way of a batch.

@@ -5,11 +5,11 @@ SELECT partition, position, epoch FROM checkpoints WHERE name = $1 AND version =
 SELECT partition, position FROM checkpoints JOIN projections USING (name, version) WHERE name = $1 AND served;
 
 -- name: move_on
--- Compare and set of the checkpoint, all of it or nothing, and readers are told; no row when another copy of the projection
--- was faster, in whatever partition. The rows that go with it are written by further parts of this statement (`Build`).
--- Its transaction does not wait for the disk: a crash of the server may take back the last moments of a view, rows and
--- checkpoint together, so that they are folded again from the log, which is durable. Whoever has seen them has a token,
--- and waits.
+-- Compare and set of the checkpoint, all of it or nothing, and readers are told; no row when another copy of the
+-- projection was faster, in whatever partition. The rows that go with it are written by further parts of this statement
+-- (`Build`). Its transaction does not wait for the disk: a crash of the server may take back the last moments of a
+-- view, rows and checkpoint together, so that they are folded again from the log, which is durable. Whoever has seen
+-- them has a token, and waits.
 WITH held AS MATERIALIZED (
     SELECT partition FROM checkpoints
     WHERE name = $1 AND version = $2 AND partition = ANY($3::integer[])

@@ -51,10 +51,11 @@ SELECT pg_notify('rayleans_projections', $1), pg_notify('rayleans_views', $1);
 
 -- name: states
 -- The versions of a projection with their checkpoints, what is set aside of them, and where they stand.
-SELECT version, fingerprint, served, building, accepted, paused, created_at,
+SELECT version, served, building, paused,
        (SELECT jsonb_object_agg(partition::text, position) FROM checkpoints AS c
         WHERE c.name = p.name AND c.version = p.version) AS checkpoint,
-       (SELECT count(*) FROM parked WHERE parked.name = p.name AND parked.version = p.version AND state = 'parked') AS parked,
+       (SELECT count(*) FROM parked
+        WHERE parked.name = p.name AND parked.version = p.version AND state = 'parked') AS parked,
        (SELECT jsonb_build_object('parked_id', id, 'stream', stream, 'version', stream_version, 'partition', partition,
                                   'position', position, 'type', type)
         FROM parked WHERE parked.name = p.name AND parked.version = p.version AND state = 'stopped'

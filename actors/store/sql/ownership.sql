@@ -32,10 +32,6 @@ FROM unnest($1::integer[], $2::bigint[]) AS held (partition, epoch)
 WHERE partitions.partition = held.partition AND partitions.epoch = held.epoch
 RETURNING partitions.partition, partitions.epoch;
 
--- name: still_held
-SELECT count(*) FROM partitions JOIN unnest($1::integer[], $2::bigint[]) AS held (partition, epoch)
-  ON partitions.partition = held.partition AND partitions.epoch = held.epoch;
-
 -- name: heads
 SELECT partitions.partition, coalesce(head.position, 0) AS position, coalesce(head.epoch, 0) AS epoch
 FROM partitions LEFT JOIN LATERAL (

@@ -8,6 +8,7 @@ INSERT INTO partitions (partition) SELECT generate_series(0, $1 - 1) ON CONFLICT
 SELECT store_id, secret, partitions FROM store;
 
 -- name: server_settings
-SELECT current_setting('server_version_num')::integer AS version, current_setting('server_encoding') AS encoding, current_setting('fsync') AS fsync,
+SELECT current_setting('server_version_num')::integer AS version,
+       current_setting('server_encoding') AS encoding, current_setting('fsync') AS fsync,
        current_setting('full_page_writes') AS full_page_writes,
        current_setting('synchronous_commit') AS synchronous_commit;
