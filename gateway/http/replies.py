@@ -68,7 +68,10 @@ class Health(BaseModel):
 
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """Documentation of the problems that a route can answer with, beside those that every route can."""
+    """Documentation of the problems that a route can answer with, beside those that every route can.
+
+    400 is one of a route with parameters: the framework would describe it by itself, and wrongly.
+    """
     return {
         status: ResponseSpec(
             data_container=ProblemReply,
@@ -76,5 +79,5 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
             media_type=MEDIA_TYPE,
             generate_examples=False,
         )
-        for status in (401, 403, *statuses)
+        for status in statuses
     }

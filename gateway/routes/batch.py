@@ -63,7 +63,7 @@ def batch_route(domain: Domain, sender: CommandSender, limits: Limits) -> HTTPRo
         tags=["commands"],
         media_type=MEDIA_TYPE,
         description="Empty lines are passed over. `Prefer: wait` holds for each line.",
-        responses=problems(408, 415),
+        responses=problems(408),
     )
     async def commands(request: Request[Any, Any, Any]) -> ASGIApp:
         if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:

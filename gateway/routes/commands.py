@@ -76,7 +76,7 @@ def _route(
         summary=f"{name} ({decider.category})",
         description=model.__doc__,
         tags=[decider.collection],
-        responses=problems(404, 408, 409, 412, 413, 415, 422, 503, 504),
+        responses=problems(404, 408, 409, 412, 413, 504),
     )
     async def command(request: Request[Any, Any, Any], actor_id: FromPath[str]) -> Response[CommandReply]:
         envelope = await _envelope(request, sender, limits, decider, actor_id, name, model)

@@ -100,5 +100,5 @@ def _documented(operation_id: str, summary: str, *statuses: int) -> dict[str, An
         "operation_id": operation_id,
         "summary": summary,
         "tags": ["operations"],
-        "responses": problems(503, *statuses),
+        "responses": problems(*statuses),
     }
