@@ -70,7 +70,7 @@ class Health(BaseModel):
 def problems(*statuses: int) -> dict[int, ResponseSpec]:
     """Documentation of the problems that a route can answer with, beside those that every route can.
 
-    400 is one of a route with parameters: the framework would describe it by itself, and wrongly.
+    400 is given again for each, because the framework would describe it in its own way.
     """
     return {
         status: ResponseSpec(
@@ -79,5 +79,5 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
             media_type=MEDIA_TYPE,
             generate_examples=False,
         )
-        for status in statuses
+        for status in (400, *statuses)
     }

@@ -110,5 +110,5 @@ def _documented(operation_id: str, summary: str) -> dict[str, Any]:
         "operation_id": operation_id,
         "summary": summary,
         "tags": ["commands"],
-        "responses": problems(400, 404),
+        "responses": problems(404),
     }

@@ -125,5 +125,5 @@ def _documented(operation_id: str, summary: str, *statuses: int, direct: bool = 
         "operation_id": operation_id,
         "summary": summary,
         "tags": ["customers"],
-        "responses": problems(400, *statuses),
+        "responses": problems(*statuses),
     }

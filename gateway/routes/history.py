@@ -64,7 +64,7 @@ def _route(decider: AnyDecider, answers: Answers) -> HTTPRouteHandler:
         operation_id=f"{decider.category}-history",
         summary=f"what happened ({decider.category})",
         tags=[decider.collection],
-        responses=problems(400, 404),
+        responses=problems(404),
     )
     async def history(
         request: Request[Any, Any, Any],

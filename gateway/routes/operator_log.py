@@ -61,7 +61,7 @@ def operator_log_route(answers: Answers) -> HTTPRouteHandler:
         operation_id="operations",
         summary="what operators asked for, oldest first",
         tags=["operations"],
-        responses=problems(400),
+        responses=problems(),
     )
     async def operations(
         request: Request[Any, Any, Any],

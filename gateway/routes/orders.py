@@ -37,7 +37,7 @@ def order_routes(answers: Answers) -> Sequence[HTTPRouteHandler]:
         operation_id="order",
         summary="one order",
         tags=["orders"],
-        responses=problems(400, 404),
+        responses=problems(404),
     )
     async def order(
         request: Request[Any, Any, Any],
@@ -63,7 +63,7 @@ def sales_routes(answers: Answers) -> Sequence[HTTPRouteHandler]:
         operation_id="sales",
         summary="orders and totals by day or month",
         tags=["statistics"],
-        responses=problems(400),
+        responses=problems(),
     )
     async def sales(
         request: Request[Any, Any, Any],

@@ -67,7 +67,7 @@ def stream_route(domain: Domain, answers: Answers, tail: Tail) -> HTTPRouteHandl
         media_type=MEDIA_TYPE,
         responses={
             200: ResponseSpec(data_container=str, description="Server-sent events.", media_type=MEDIA_TYPE),
-            **problems(400),
+            **problems(),
         },
     )
     async def events(

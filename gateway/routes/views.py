@@ -75,5 +75,5 @@ def _documented(operation_id: str, summary: str, *statuses: int) -> dict[str, An
         "operation_id": operation_id,
         "summary": summary,
         "tags": ["views"],
-        "responses": problems(400, *statuses),
+        "responses": problems(*statuses),
     }

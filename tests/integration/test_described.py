@@ -28,3 +28,15 @@ async def test_api_is_as_it_is_described(service: Service, tmp_path: Path) -> No
     for operation in LIKE_OTHERS:
         arguments += ["--exclude-operation-id", operation]
     assert await asyncio.to_thread(cases_without_failure, url, token, tmp_path, *arguments) > 500
+
+
+async def test_every_refusal_is_described_as_a_problem(service: Service) -> None:
+    paths = (await service.http.get("/openapi.json")).json()["paths"]
+    answers = [
+        answer
+        for path in paths.values()
+        for operation in path.values()
+        for status, answer in operation["responses"].items()
+        if int(status) >= 400
+    ]
+    assert {tuple(answer["content"]) for answer in answers} == {("application/problem+json",)}
