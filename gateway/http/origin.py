@@ -6,9 +6,14 @@ import re
 import time
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from litestar.connection import ASGIConnection
 
+from actors.domain.decider import AnyDecider, Command
+from actors.domain.json_text import to_short_json
+from actors.runtime.command_id import new_command_id
+from actors.runtime.wire import CommandEnvelope
 from gateway.access.auth import caller_of
 from gateway.http.request_id import request_id_of
 
@@ -24,6 +29,32 @@ class Origin:
     request_id: str
     traceparent: str
     received_at: float
+
+    def envelope(
+        self,
+        decider: AnyDecider,
+        key: str,
+        command: Command,
+        *,
+        deadline: float,
+        command_id: UUID | None = None,
+        expected_version: int | None = None,
+    ) -> CommandEnvelope:
+        """A command from here to an actor; `command_id` is made when it is None."""
+        return CommandEnvelope(
+            category=decider.category,
+            key=key,
+            command=decider.name_of(command),
+            data=to_short_json(command),
+            command_id=command_id or new_command_id(),
+            expected_version=expected_version,
+            deadline=deadline,
+            by=self.by,
+            request_id=self.request_id,
+            client=self.client,
+            traceparent=self.traceparent,
+            received_at=round(self.received_at, 3),
+        )
 
 
 def origin_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Origin:

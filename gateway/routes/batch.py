@@ -20,10 +20,8 @@ from litestar.types import ASGIApp, Receive, Send
 from litestar.types import Scope as AsgiScope
 
 from actors.domain.domain import Domain
-from actors.domain.json_text import to_short_json
 from actors.errors import ActorsError, Unavailable
 from actors.runtime.client import CommandSender
-from actors.runtime.command_id import new_command_id
 from actors.runtime.reply import Reply, reply_to
 from actors.runtime.wire import CommandEnvelope
 from gateway.access.auth import Scope
@@ -138,24 +136,18 @@ class Batch:
         parsed = read_json(BatchLine, line)
         decider = self._domain.decider(parsed.actor)
         model = decider.command_types.get(parsed.command) if decider else None
-        if model is None:
+        if decider is None or model is None:
             raise invalid(
                 f"there is no command {parsed.command!r} for {parsed.actor!r}; /docs shows all there are", "/command"
             )
         command = read_json(model, msgspec.json.encode(parsed.data), at="/data")
-        return parsed, CommandEnvelope(
-            category=parsed.actor,
-            key=parsed.id,
-            command=parsed.command,
-            data=to_short_json(command),
-            command_id=parsed.command_id or new_command_id(),
-            expected_version=parsed.expected_version,
+        return parsed, self._origin.envelope(
+            decider,
+            parsed.id,
+            command,
             deadline=0,
-            by=self._origin.by,
-            request_id=self._origin.request_id,
-            client=self._origin.client,
-            traceparent=self._origin.traceparent,
-            received_at=round(self._origin.received_at, 3),
+            command_id=parsed.command_id,
+            expected_version=parsed.expected_version,
         )
 
     async def _run(

@@ -16,9 +16,7 @@ from litestar.params import FromPath
 from actors.domain.actor_id import check_key
 from actors.domain.decider import AnyDecider, Command
 from actors.domain.domain import Domain
-from actors.domain.json_text import to_short_json
 from actors.runtime.client import CommandSender
-from actors.runtime.command_id import new_command_id
 from actors.runtime.reply import Reply, reply_to
 from actors.runtime.wire import CommandEnvelope
 from gateway.access.auth import Scope
@@ -79,7 +77,7 @@ def _route(
         responses=problems(404, 408, 409, 412, 413, 504),
     )
     async def command(request: Request[Any, Any, Any], actor_id: FromPath[str]) -> Response[CommandReply]:
-        envelope = await _envelope(request, sender, limits, decider, actor_id, name, model)
+        envelope = await _envelope(request, sender, limits, decider, actor_id, model)
         done = await sender.submit(envelope)
         return _answer(reply_to(envelope, done, sender))
 
@@ -92,7 +90,6 @@ async def _envelope(
     limits: Limits,
     decider: AnyDecider,
     actor_id: str,
-    name: str,
     model: type[Command],
 ) -> CommandEnvelope:
     key = checked_key(actor_id)
@@ -104,23 +101,11 @@ async def _envelope(
     command = read_json(model, body)
     expected_version, idempotency_key = expected_version_of(request), idempotency_key_of(request)
     deadline = origin.received_at + wait_of(request, DEFAULT_WAIT_S)
-    if idempotency_key is None:
-        command_id = new_command_id()
-    else:
+    command_id = None
+    if idempotency_key is not None:
         command_id = command_id_of(idempotency_key, origin.by, await sender.meet(deadline))
-    return CommandEnvelope(
-        category=decider.category,
-        key=key,
-        command=name,
-        data=to_short_json(command),
-        command_id=command_id,
-        expected_version=expected_version,
-        deadline=deadline,
-        by=origin.by,
-        request_id=origin.request_id,
-        client=origin.client,
-        traceparent=origin.traceparent,
-        received_at=round(origin.received_at, 3),
+    return origin.envelope(
+        decider, key, command, deadline=deadline, command_id=command_id, expected_version=expected_version
     )
 
 

@@ -11,8 +11,6 @@ from litestar.params import QueryParameter
 
 from actors.domain.operator_log import KEY, OPERATOR_LOG, Note
 from actors.runtime.client import CommandSender
-from actors.runtime.command_id import new_command_id
-from actors.runtime.wire import CommandEnvelope
 from actors.store.event_store import furthest, stream_name
 from gateway.access.auth import Scope
 from gateway.http.origin import origin_of
@@ -34,22 +32,8 @@ class OperatorLog:
     async def note(self, request: Request[Any, Any, Any], action: str, target: str) -> None:
         """Write down who asks for what. Raises as `CommandSender.submit`; then it must not be done either."""
         origin = origin_of(request)
-        await self._sender.submit(
-            CommandEnvelope(
-                category=OPERATOR_LOG.category,
-                key=KEY,
-                command="note",
-                data=Note(action=action, target=target).model_dump_json(),
-                command_id=new_command_id(),
-                expected_version=None,
-                deadline=origin.received_at + WAIT_S,
-                by=origin.by,
-                request_id=origin.request_id,
-                client=origin.client,
-                traceparent=origin.traceparent,
-                received_at=origin.received_at,
-            )
-        )
+        note, deadline = Note(action=action, target=target), origin.received_at + WAIT_S
+        await self._sender.submit(origin.envelope(OPERATOR_LOG, KEY, note, deadline=deadline))
 
 
 def operator_log_route(answers: Answers) -> HTTPRouteHandler:
