@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from actors.runtime.home import Address
 from actors.runtime.wire import SiloStatus
+from actors.store.event_store import split_stream
 
 
 class TakeoverItem(BaseModel):
@@ -82,7 +83,7 @@ class GatewayItem(BaseModel):
 
 
 def _home(stream: str, address: Address) -> HomeItem:
-    category, _, key = stream.partition("-")
+    category, key = split_stream(stream)
     return HomeItem(actor=category, id=key, node=address.node, pid=address.pid)
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from actors.domain.decider import Event
 from actors.domain.upcast import Reading, UnreadableEvent
-from actors.store.event_store import LoggedEvent, RecordedEvent, Stretch, positions_of
+from actors.store.event_store import LoggedEvent, RecordedEvent, Stretch, positions_of, split_stream
 from projections.errors import LogHasGap, PoisonEvent
 from projections.projection import AnyProjection, Fold, Recorded
 
@@ -157,7 +157,7 @@ class Folding:
 
     def step(self, event: LoggedEvent | RecordedEvent) -> Step | None:
         """What to do with an event; None = nothing."""
-        category, _, actor = event.stream.partition("-")
+        category, actor = split_stream(event.stream)
         if category not in self._categories:
             return None
         # Where rows are those of the actors, the row is known without looking into the event.

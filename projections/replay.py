@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from actors.store.event_store import EventStore, LoggedEvent
+from actors.store.event_store import EventStore, LoggedEvent, split_stream
 from projections.projection import AnyProjection, Recorded
 
 PAGE = 5_000
@@ -58,7 +58,7 @@ class Replay:
         return rows
 
     def _fold(self, event: LoggedEvent, rows: dict[str, BaseModel]) -> None:
-        category, _, actor = event.stream.partition("-")
+        category, actor = split_stream(event.stream)
         reading = self._sources[category].readings.get(event.type)
         fold = None if reading is None else self._projection.on.get(reading.model)
         if reading is None or fold is None:

@@ -19,7 +19,7 @@ from actors.runtime.own_home import Resident
 from actors.runtime.placement import IDLE_S, OwnHomes, Placement
 from actors.runtime.silo import PROMPT_S, Silo, SiloLimits
 from actors.runtime.wire import CommandEnvelope, Layout, SiloStatus
-from actors.store.event_store import Deposed, EventStore
+from actors.store.event_store import Deposed, EventStore, split_stream
 
 
 class LocalHome(Home):
@@ -83,7 +83,7 @@ class LocalHomes(Homes):
         if self.full:
             raise HomeLost("there is no room")
         assert stream not in self.open_now, "two homes of one actor"
-        resident = Resident(self._deciders[stream.partition("-")[0]], stream, partition)
+        resident = Resident(self._deciders[split_stream(stream)[0]], stream, partition)
         self.open_now[stream] = LocalHome(resident, lambda: self._close(stream))
         self.opened[stream] += 1
         return self.open_now[stream]

@@ -26,6 +26,12 @@ def stream_name(category: str, key: str) -> str:
     return f"{category}-{key}"
 
 
+def split_stream(stream: str) -> tuple[str, str]:
+    """Category and key of the actor of a stream."""
+    category, _, key = stream.partition("-")
+    return category, key
+
+
 def partition_of(stream: str, partitions: int) -> int:
     """The partition that a stream lives in, for ever: 0 … partitions - 1."""
     return crc32(stream.encode()) % partitions
@@ -76,11 +82,11 @@ class RecordedEvent(NamedTuple):
 
     @property
     def category(self) -> str:
-        return self.stream.partition("-")[0]
+        return split_stream(self.stream)[0]
 
     @property
     def key(self) -> str:
-        return self.stream.partition("-")[2]
+        return split_stream(self.stream)[1]
 
     @property
     def marks(self) -> Marks:

@@ -26,6 +26,7 @@ from actors.runtime.ray_actors.transport import RayTransport
 from actors.runtime.reference import DEFAULT_TIMEOUT_S
 from actors.runtime.reply import reply_to
 from actors.runtime.wire import CommandEnvelope
+from actors.store.event_store import split_stream
 
 OPEN_TIMEOUT_S = 30.0
 
@@ -51,7 +52,7 @@ class OwnActor:
 
     def __init__(self, config: bytes) -> None:
         settings = msgspec.msgpack.decode(config, type=HomeConfig)
-        self._category, _, self._key = settings.stream.partition("-")
+        self._category, self._key = split_stream(settings.stream)
         decider = load_domain(settings.domain).decider(self._category)
         assert decider is not None, "the silo has the same domain"  # noqa: S101
         self._resident = Resident(decider, settings.stream, settings.partition)
@@ -158,7 +159,7 @@ class RayHomes(Homes):
 
 def _start_home(config: HomeConfig) -> ActorHandle[Any]:
     """Start the Ray actor of one actor. Raises `ValueError` while there is one of this name."""
-    category, _, key = config.stream.partition("-")
+    category, key = split_stream(config.stream)
     actor: Any = ray.remote(concurrency_groups={"silo": 2})(OwnActor).options(  # type: ignore[call-overload]
         name=f"{category}/{key}",
         namespace=NAMESPACE,
