@@ -15,12 +15,13 @@ from gateway.access.rate import Rates
 from gateway.access.sign_in import SignInCodes
 from gateway.access.token_verifier import Verifier
 from gateway.cluster import Cluster
+from gateway.counted_sender import CountedSender
 from gateway.http.access_log import AccessLog
 from gateway.http.direct import DirectRoutes
 from gateway.http.door import Door
 from gateway.http.limits import Limits
 from gateway.http.problems import answer
-from gateway.metrics import CountedSender, Metrics
+from gateway.metrics import Metrics
 from gateway.openapi import describe
 from gateway.queries.answers import Answers
 from gateway.queries.log_reader import LogReader

@@ -8,12 +8,6 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from actors.errors import ActorsError
-from actors.runtime.client import CommandSender
-from actors.runtime.wire import CommandEnvelope, Done
-from actors.store.token import TokenCodec
-from gateway.http.problems import problem_of
-
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -73,33 +67,6 @@ class Metrics:
     def exposition(self) -> str:
         """All of it as text."""
         return generate_latest(self._registry).decode()
-
-
-class CountedSender:
-    """Sends commands and counts what comes of them."""
-
-    def __init__(self, sender: CommandSender, metrics: Metrics) -> None:
-        self._sender = sender
-        self._metrics = metrics
-
-    @property
-    def tokens(self) -> TokenCodec:
-        return self._sender.tokens
-
-    async def meet(self, deadline: float) -> TokenCodec:
-        return await self._sender.meet(deadline)
-
-    async def submit(self, command: CommandEnvelope) -> Done:
-        try:
-            done = await self._sender.submit(command)
-        except ActorsError as exc:
-            self._metrics.command(command.category, command.command, problem_of(exc).code)
-            raise
-        self._metrics.command(command.category, command.command, "replayed" if done.replayed else "done")
-        return done
-
-    async def not_ready(self) -> list[str]:
-        return await self._sender.not_ready()
 
 
 def merge(expositions: Iterable[str]) -> str:
