@@ -22,7 +22,7 @@ from actors.ray_settings import NAMESPACE, pin_ray_settings
 from actors.runtime.client import Client
 from actors.runtime.lane import Lost, NotSent
 from actors.runtime.ray_actors import join_ray
-from actors.runtime.ray_actors.cluster import keep_stdout_for_data
+from actors.runtime.ray_actors.cluster import address_of_node, keep_stdout_for_data
 from actors.runtime.ray_actors.transport import RayTransport
 from actors.store.postgres import PostgresEventStore
 from gateway.access.jwks import provider_verifier
@@ -124,7 +124,7 @@ class GatewayActor:
 
     async def seat(self) -> bytes:
         """MessagePack of its node, process id and port; an answer means that it serves."""
-        return msgspec.msgpack.encode((_node(), os.getpid(), self._port))
+        return msgspec.msgpack.encode((address_of_node(), os.getpid(), self._port))
 
     async def exposition(self) -> str:
         """What this gateway counts, as Prometheus text."""
@@ -323,8 +323,3 @@ def _verifier(settings: GatewayConfig) -> Verifier:
     if settings.public_pem is not None:
         return local_verifier(settings.public_pem)
     return provider_verifier(settings.jwks_url or "", settings.issuer or "", settings.audience or "")
-
-
-def _node() -> str:
-    address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
-    return address
