@@ -34,6 +34,13 @@ class Lost(Exception):
     """No answer came: what was sent may have been done, or may yet be."""
 
 
+class Unreadable(Lost):
+    """An answer came, but of bytes that say nothing here."""
+
+    def __str__(self) -> str:
+        return "the answer of the silo cannot be read; does it run the same release?"
+
+
 class NotSent(Exception):
     """Nothing left this process, so nothing was done."""
 
@@ -154,7 +161,7 @@ class Lane:
         except TimeoutError:
             return [Lost("the silo did not answer in time")] * len(parcels)
         except msgspec.DecodeError:
-            return [Lost("the answer of the silo cannot be read; does it run the same release?")] * len(parcels)
+            return [Unreadable()] * len(parcels)
         except Exception as bug:
             # Nobody may wait for ever, whatever Ray may raise.
             log.exception("a call to a silo failed")

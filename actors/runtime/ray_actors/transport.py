@@ -11,7 +11,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError, PendingCallsLimitExceeded, RayError
 
 from actors.ray_settings import NAMESPACE
-from actors.runtime.lane import Lost, NotSent
+from actors.runtime.lane import Lost, NotSent, Unreadable
 from actors.runtime.wire import Layout, SiloStatus
 
 LOOKUP_TIMEOUT_S = 5.0
@@ -85,7 +85,7 @@ def _decoded(reply: bytes, kind: Any) -> Any:
     try:
         return msgspec.msgpack.decode(reply, type=kind)
     except msgspec.DecodeError as exc:
-        raise Lost("the answer of the silo cannot be read; does it run the same release?") from exc
+        raise Unreadable from exc
 
 
 async def _look_up(name: str) -> ActorHandle[Any]:
