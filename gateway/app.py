@@ -33,7 +33,7 @@ from gateway.routes.commands import command_routes
 from gateway.routes.console import console_routes
 from gateway.routes.customers import customer_order_routes, customer_routes
 from gateway.routes.docs import docs_routes
-from gateway.routes.health import operation_routes
+from gateway.routes.health import health_routes
 from gateway.routes.history import history_routes
 from gateway.routes.metrics import Scrape, metrics_route
 from gateway.routes.operator_log import OperatorLog, operator_log_route
@@ -96,7 +96,7 @@ def create_app(
         batch_route(domain, sender, limits),
         *_query_routes(domain, answers),
         stream_route(domain, answers, tail),
-        *operation_routes(sender, reader),
+        *health_routes(sender, reader),
         *cluster_routes(cluster),
         metrics_route(scrape),
         *projection_routes(steering, OperatorLog(sender)),

@@ -86,7 +86,7 @@ class Follower:
         await self._report(events, views, writer)
         began = time.monotonic()
         while not views.orders.is_set():
-            before_s, began = began, time.monotonic()
+            earlier, began = began, time.monotonic()
             views.calls.clear()
             stretch = await writer.read(writer.positions, BATCH)
             if stretch.ends:
@@ -95,7 +95,7 @@ class Follower:
                 await writer.put(stretch)
                 await self._spans.tell(events, before, writer.positions)
                 stood = stood and await views.stands(build, writer.positions)
-                await _rest(views, stretch, began - before_s, time.monotonic() - began)
+                await _rest(views, stretch, began - earlier, time.monotonic() - began)
             else:
                 await self._wait(views, events.info.partitions, writer.positions)
             if self.reporter.is_due:

@@ -8,7 +8,7 @@ import msgspec
 
 
 class Share(msgspec.Struct, frozen=True):
-    """One of so many parts, each of them every so-manieth partition.
+    """One of `of` parts of the partitions: `index`, `index + of`, `index + 2 * of`, …
 
     Attributes:
         index: from 0. The first one also looks after versions that are built anew.

@@ -20,7 +20,7 @@ _SQL = load_queries("projections", "versions.sql", "projections.sql")
 
 
 class Lag(msgspec.Struct, frozen=True):
-    """How far a view is not.
+    """How far a view is behind the log.
 
     Attributes:
         events: of the log that are not in the view.

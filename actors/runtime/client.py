@@ -1,9 +1,4 @@
-"""Sends commands to silos: many callers, few calls.
-
-Commands for one silo that are waiting at the same time travel together. An idle lane sends at once; a busy one
-collects until its call is back, or takes long, or many wait. So batches form when there is something to batch, and only
-then.
-"""
+"""Sends each command to the silo that has its actor, and again until it has an outcome or its deadline has passed."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Inquiry:
         """
         self._asked, self._behind, self._refusal = asked, list(behind), refusal
 
-    def wait(self, deliveries: Sequence[Delivery]) -> None:
+    def queue(self, deliveries: Sequence[Delivery]) -> None:
         """Put newer commands behind all others."""
         self._behind += deliveries
 

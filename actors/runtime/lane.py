@@ -1,4 +1,8 @@
-"""The way from one client to one silo: collects commands, sends them together, hands the outcomes back."""
+"""The way from one client to one silo: collects commands, sends them together, hands the outcomes back.
+
+Commands that are waiting at the same time travel together. An idle lane sends at once; a busy one collects until its
+call is back, or takes long, or many wait. So batches form when there is something to batch, and only then.
+"""
 
 from __future__ import annotations
 

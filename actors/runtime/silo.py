@@ -280,7 +280,7 @@ class Silo:
         if trouble is not None or store is None:
             _turn_away(deliveries, NotNow(f"{self.name} cannot write: {trouble}"))
         elif self._inquiry.open:
-            self._inquiry.wait(deliveries)
+            self._inquiry.queue(deliveries)
         else:
             self._take_turns(store, deliveries)
 

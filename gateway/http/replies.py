@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -50,21 +49,6 @@ class ProblemReply(BaseModel):
     request_id: str
     errors: list[FieldError] | None = None
     actual_version: int | None = None
-
-
-class Readiness(BaseModel):
-    """Whether commands and queries work; if not, why."""
-
-    ready: bool
-    reasons: list[str]
-
-
-class Health(BaseModel):
-    """The process is up."""
-
-    status: str
-    version: str
-    started_at: datetime
 
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:

@@ -9,16 +9,31 @@ from importlib.metadata import version
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from pydantic import BaseModel
 
 from actors.runtime.client import CommandSender
 from gateway.access.auth import Scope
-from gateway.http.replies import Health, Readiness
 from projections.views import ViewReader
 
 PROBE_TIMEOUT_S = 3.0
 
 
-def operation_routes(sender: CommandSender, reader: ViewReader) -> Sequence[HTTPRouteHandler]:
+class Readiness(BaseModel):
+    """Whether commands and queries work; if not, why."""
+
+    ready: bool
+    reasons: list[str]
+
+
+class Health(BaseModel):
+    """The process is up."""
+
+    status: str
+    version: str
+    started_at: datetime
+
+
+def health_routes(sender: CommandSender, reader: ViewReader) -> Sequence[HTTPRouteHandler]:
     """`/healthz` and `/readyz`."""
     health = Health(status="up", version=version("rayleans"), started_at=datetime.now(UTC))
 
