@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from litestar import Request, Response
+from litestar.params import QueryParameter
 from pydantic import BaseModel, TypeAdapter
 
 from actors.errors import Overloaded
@@ -24,6 +25,8 @@ from projections.projection import AnyProjection, Projection
 from projections.views import Seen, ViewReader
 
 DEFAULT_WAIT_S = 2.0
+
+Limit = Annotated[int, QueryParameter(ge=1, le=200, description="How many at the most.")]
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 

@@ -14,13 +14,11 @@ from pydantic import BaseModel, TypeAdapter
 from gateway.access.auth import Scope
 from gateway.http.problems import not_found
 from gateway.http.replies import problems
-from gateway.queries.answers import Answers
+from gateway.queries.answers import Answers, Limit
 from gateway.queries.as_of import AsOf, AsOfVersion, past_of
 from gateway.routes.commands import checked_key
 from projections.customer_orders import CUSTOMER_ORDERS, OrderSummary, orders_of
 from projections.customers import CUSTOMERS, Customer, Sort, Status, count_customers, find_customers
-
-Limit = Annotated[int, QueryParameter(ge=1, le=200, description="How many at the most.")]
 
 _ORDERS_OF_GUESTS = (
     "Orders name a customer, registered or not, and are found in either case. "

@@ -17,11 +17,13 @@ from actors.domain.decider import AnyDecider
 from actors.domain.domain import Domain
 from actors.store.event_store import furthest, stream_name
 from gateway.access.auth import Scope
-from gateway.http.problems import not_found
+from gateway.http.problems import BadRequest, not_found
 from gateway.http.replies import problems
-from gateway.queries.answers import Answers
+from gateway.queries.answers import Answers, Limit
 from gateway.queries.history_event import HistoryEvent, history_event
 from gateway.routes.commands import checked_key
+
+AfterVersion = Annotated[int, QueryParameter(ge=0, le=2**63 - 1, description="Begin behind this version.")]
 
 
 class HistoryPage(msgspec.Struct):
@@ -69,21 +71,36 @@ def _route(decider: AnyDecider, answers: Answers) -> HTTPRouteHandler:
     async def history(
         request: Request[Any, Any, Any],
         actor_id: FromPath[str],
-        after_version: Annotated[int, QueryParameter(ge=0, le=2**63 - 1, description="Begin behind this version.")] = 0,
-        limit: Annotated[int, QueryParameter(ge=1, le=200, description="How many at the most.")] = 50,
+        after_version: AfterVersion = 0,
+        limit: Limit = 50,
     ) -> Response[HistoryReply]:
         stream = stream_name(decider.category, checked_key(actor_id))
-        known = await answers.known_to(request)
-        found = await answers.log.stream(stream, after_version=after_version, limit=limit + 1)
-        if not found and not await answers.log.stream(stream, after_version=0, limit=1):
-            raise not_found(decider.category, actor_id)
-        events = found[:limit]
-        page = HistoryPage(
-            items=[history_event(event) for event in events],
-            next_after_version=events[-1].version if len(found) > limit else None,
-        )
-        return answers.answer(
-            request, msgspec.json.encode(page), furthest(known, *(event.marks for event in found[-1:]))
-        )
+        absent = not_found(decider.category, actor_id)
+        return await answer_with_history(request, answers, stream, after_version, limit, absent)
 
     return history
+
+
+async def answer_with_history(
+    request: Request[Any, Any, Any],
+    answers: Answers,
+    stream: str,
+    after_version: int,
+    limit: int,
+    absent: BadRequest | None = None,
+) -> Response[HistoryReply]:
+    """The answer with some events of a stream.
+
+    Args:
+        absent: raised when the stream has no events at all; None = then it is an empty page.
+    """
+    known = await answers.known_to(request)
+    found = await answers.log.stream(stream, after_version=after_version, limit=limit + 1)
+    if absent and not found and not await answers.log.stream(stream, after_version=0, limit=1):
+        raise absent
+    events = found[:limit]
+    page = HistoryPage(
+        items=[history_event(event) for event in events],
+        next_after_version=events[-1].version if len(found) > limit else None,
+    )
+    return answers.answer(request, msgspec.json.encode(page), furthest(known, *(event.marks for event in found[-1:])))

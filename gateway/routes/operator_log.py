@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import QueryParameter
 
 from actors.domain.operator_log import KEY, OPERATOR_LOG, Note
 from actors.runtime.client import CommandSender
-from actors.store.event_store import furthest, stream_name
+from actors.store.event_store import stream_name
 from gateway.access.auth import Scope
 from gateway.http.origin import origin_of
 from gateway.http.replies import problems
-from gateway.queries.answers import Answers
-from gateway.queries.history_event import history_event
-from gateway.routes.history import HistoryPage, HistoryReply
+from gateway.queries.answers import Answers, Limit
+from gateway.routes.history import AfterVersion, HistoryReply, answer_with_history
 
 WAIT_S = 5.0
 STREAM = stream_name(OPERATOR_LOG.category, KEY)
@@ -49,18 +46,9 @@ def operator_log_route(answers: Answers) -> HTTPRouteHandler:
     )
     async def operations(
         request: Request[Any, Any, Any],
-        after_version: Annotated[int, QueryParameter(ge=0, le=2**63 - 1, description="Begin behind this version.")] = 0,
-        limit: Annotated[int, QueryParameter(ge=1, le=200, description="How many at the most.")] = 50,
+        after_version: AfterVersion = 0,
+        limit: Limit = 50,
     ) -> Response[HistoryReply]:
-        known = await answers.known_to(request)
-        found = await answers.log.stream(STREAM, after_version=after_version, limit=limit + 1)
-        events = found[:limit]
-        page = HistoryPage(
-            items=[history_event(event) for event in events],
-            next_after_version=events[-1].version if len(found) > limit else None,
-        )
-        return answers.answer(
-            request, msgspec.json.encode(page), furthest(known, *(event.marks for event in found[-1:]))
-        )
+        return await answer_with_history(request, answers, STREAM, after_version, limit)
 
     return operations

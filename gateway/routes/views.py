@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery
 from pydantic import BaseModel
 
 from gateway.access.auth import Scope
 from gateway.http.problems import BadRequest
 from gateway.http.replies import problems
-from gateway.queries.answers import Answers
+from gateway.queries.answers import Answers, Limit
 from projections.page import cut, read_cursor
 from projections.projection import AnyProjection
 
@@ -57,7 +57,7 @@ def view_routes(answers: Answers, projections: Mapping[str, AnyProjection]) -> S
     async def rows(
         request: Request[Any, Any, Any],
         projection: FromPath[str],
-        limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+        limit: Limit = 50,
         cursor: FromQuery[str | None] = None,
     ) -> Response[RowPage]:
         view = find(projection)
