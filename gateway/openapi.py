@@ -64,7 +64,7 @@ _SENT_WITH_QUERIES = {
     "If-None-Match": (".*", "the ETag of an answer that the caller has"),
     "Prefer": (".*", "`wait=5`: seconds that the caller will wait for the view; anything else is ignored"),
 }
-_SENT_BY_FOLLOWERS = {"Last-Event-ID": (r"^[A-Za-z0-9_-]+$", "of the last message that came; go on behind it")}
+_SENT_BY_FOLLOWERS = {"Last-Event-ID": (r"^[A-Za-z0-9_-]+$", "of the last message that came; go on after it")}
 
 
 def describe(domain: Domain, routes: Sequence[HTTPRouteHandler]) -> dict[str, Any]:

@@ -73,12 +73,12 @@ class BuildWriter:
                 )
 
     async def read(self, after: Mapping[int, int], limit: int) -> Stretch:
-        """What is behind some positions of the log, at most `limit` events of each partition."""
+        """What comes after some positions of the log, at most `limit` events of each partition."""
         projection = self.build.projection
         return await self._events.follow(after, limit=limit, categories=projection.categories, types=projection.types)
 
     async def put(self, stretch: Stretch) -> bool:
-        """Fold and write what is behind the checkpoint. Returns whether all of it is in the version now.
+        """Fold and write what comes after the checkpoint. Returns whether all of it is in the version now.
 
         Raises:
             PoisonEvent: the first that cannot be folded or stored; everything before it is in the version.
@@ -128,7 +128,7 @@ class BuildWriter:
             raise folded.poison
 
     async def _marks(self, after: Mapping[int, int]) -> Marks:
-        """Of the events at positions behind the checkpoint; the log is asked for those amid what is being written."""
+        """Of the events at positions after the checkpoint; the log is asked for those amid what is being written."""
         moved = {each: position for each, position in after.items() if position > self.checkpoint[each].position}
         amid = {each: position for each, position in moved.items() if position < self._ends[each].position}
         found = await self._events.marks(amid) if amid else {}

@@ -118,7 +118,7 @@ def _words(name: str, email: str) -> str:
 
 
 def _words_of(part: str) -> Iterator[str]:
-    """A part of a name, whole and from each word in it on; one begins behind what is neither letter nor digit."""
+    """A part of a name, whole and from each word in it on; one begins after what is neither letter nor digit."""
     yield part
     within = part[0].isalnum()
     for place, character in enumerate(part):
@@ -187,7 +187,7 @@ async def find_customers(
 ) -> Seen[Page[CustomerRow]]:
     """Customers of a status; with `search`, those whose name has a word that begins so, or whose address does.
 
-    A word begins behind anything that is neither a letter nor a digit. Of several words in `search` each must be found.
+    A word begins after anything that is neither a letter nor a digit. Of several words in `search` each must be found.
 
     Raises:
         InvalidCursor: `cursor` is none, or one of another sort.
@@ -195,7 +195,7 @@ async def find_customers(
     """
     arguments: dict[str, object] = {"limit": limit + 1}
     if cursor is not None:
-        arguments |= _behind(sort, cursor)
+        arguments |= _after(sort, cursor)
     if status is not None:
         arguments["status"] = status
     words = search.split() if search else []
@@ -220,7 +220,7 @@ def _end(sort: Sort, row: CustomerRow) -> NameCursor | AgeCursor:
     return AgeCursor(sort.startswith("-"), row.registered_at, row.id)
 
 
-def _behind(sort: Sort, cursor: str) -> dict[str, object]:
+def _after(sort: Sort, cursor: str) -> dict[str, object]:
     by_name = sort.endswith("name")
     end: NameCursor | AgeCursor = read_cursor(cursor, NameCursor) if by_name else read_cursor(cursor, AgeCursor)
     if end.descending != sort.startswith("-"):
@@ -243,15 +243,15 @@ NEAR_ROWS = 10_000
 @cache
 def _finding(sort: Sort, given: frozenset[str], *, near: bool = False) -> Query:
     rows = row_table(CUSTOMERS).table
-    behind = select(rows)
+    rest = select(rows)
     if "after_id" in given:
         value = rows.c[_sorted_by(sort)]
         here = tuple_(value, rows.c.id)
         there = tuple_(bindparam("after_value", type_=value.type), bindparam("after_id", type_=Text()))
-        behind = behind.where(here < there if sort.startswith("-") else here > there)
+        rest = rest.where(here < there if sort.startswith("-") else here > there)
     if near:
-        behind = behind.order_by(*_order(sort, rows)).limit(literal_column(str(NEAR_ROWS)))
-    wanted = _wanted(given, behind.subquery("behind"))
+        rest = rest.order_by(*_order(sort, rows)).limit(literal_column(str(NEAR_ROWS)))
+    wanted = _wanted(given, rest.subquery("rest"))
     if "words" in given and not near:
         wanted = wanted.offset(literal_column("0"))  # the planner does not look past it
     found = wanted.subquery("wanted")

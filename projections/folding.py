@@ -81,7 +81,7 @@ class Folded:
         after: partition → position of the last event that is done with.
         changes: key → row before, row after.
         behind: events that wait behind a parked one of their row.
-        poison: the event that could not be folded; everything before it is in here, nothing behind it.
+        poison: the event that could not be folded; everything before it is in here, nothing after it.
         unlocated: how many events without a known row were set aside.
     """
 
@@ -106,7 +106,7 @@ class Folding:
         self._stays = projection.stays_in_partition
 
     def portion(self, stretch: Stretch, checkpoint: Mapping[int, int]) -> Portion:
-        """What to do with each event behind the checkpoint, in the order of the log.
+        """What to do with each event after the checkpoint, in the order of the log.
 
         Raises:
             LogHasGap: an event is missing between the checkpoint and the end of the stretch.

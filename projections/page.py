@@ -22,7 +22,7 @@ C = TypeVar("C", bound=msgspec.Struct)
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[R]):
-    """Some rows in order; `next_cursor` leads to those behind them, None at the end."""
+    """Some rows in order; `next_cursor` leads to those after them, None at the end."""
 
     items: Sequence[R]
     next_cursor: str | None
@@ -32,7 +32,7 @@ def cut(rows: Sequence[R], limit: int, cursor: Callable[[R], msgspec.Struct]) ->
     """A page of `limit` rows from one row more than that, where there is one.
 
     Args:
-        cursor: the values by which the page behind a row is found.
+        cursor: the values by which the page after a row is found.
     """
     if len(rows) <= limit:
         return Page(rows, None)

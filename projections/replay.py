@@ -80,7 +80,7 @@ class Replay:
             )
             length = page.lengths.get(partition, 0)
             if not length or page.ends[partition].position != position + length:
-                raise ValueError(f"the log has no event behind position {position + length} of partition {partition}")
+                raise ValueError(f"the log has no event after position {position + length} of partition {partition}")
             for event in page.events:
                 yield event
             position += length

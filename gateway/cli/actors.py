@@ -40,7 +40,7 @@ def commands_for(collection: str) -> typer.Typer:
     @unfold
     def history(
         actor_id: IdArgument,
-        after_version: Annotated[int, typer.Option(min=0, help="Begin behind this version.")] = 0,
+        after_version: Annotated[int, typer.Option(min=0, help="Begin after this version.")] = 0,
         limit: Annotated[int, typer.Option(min=1, help="How many events at the most.")] = 1_000,
         *,
         service: Asking,

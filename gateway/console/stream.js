@@ -5,7 +5,7 @@ import { send } from "./api.js";
 const AGAIN_MS = 2000;
 
 /**
- * Calls `onEvent({ id, type, data })` for each event until the signal; after a break it goes on behind the last one.
+ * Calls `onEvent({ id, type, data })` for each event until the signal; after a break it goes on after the last one.
  * `onState("open" | "closed", error)` tells how the connection is.
  */
 export async function follow(path, { signal, onEvent, onState }) {

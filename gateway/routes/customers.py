@@ -30,7 +30,7 @@ _CUSTOMER = TypeAdapter(Customer)
 
 
 class CustomerPage(BaseModel):
-    """Some customers; `next_cursor` leads to those behind them."""
+    """Some customers; `next_cursor` leads to those after them."""
 
     items: list[Customer]
     next_cursor: str | None

@@ -23,11 +23,11 @@ from gateway.queries.answers import Answers, Limit
 from gateway.queries.history_event import HistoryEvent, history_event
 from gateway.routes.commands import checked_key
 
-AfterVersion = Annotated[int, QueryParameter(ge=0, le=2**63 - 1, description="Begin behind this version.")]
+AfterVersion = Annotated[int, QueryParameter(ge=0, le=2**63 - 1, description="Begin after this version.")]
 
 
 class HistoryPage(msgspec.Struct):
-    """Some events of an actor; `next_after_version` leads to those behind them."""
+    """Some events of an actor; `next_after_version` leads to those after them."""
 
     items: list[HistoryEvent]
     next_after_version: int | None
@@ -48,7 +48,7 @@ class HistoryEventReply(BaseModel):
 
 
 class HistoryReply(BaseModel):
-    """Some events of an actor, oldest first; `next_after_version` leads to those behind them."""
+    """Some events of an actor, oldest first; `next_after_version` leads to those after them."""
 
     items: list[HistoryEventReply]
     next_after_version: int | None

@@ -92,7 +92,7 @@ def stream_route(domain: Domain, answers: Answers, tail: Tail) -> HTTPRouteHandl
 
 
 async def _beginning(last_event_id: str | None, from_: str, answers: Answers) -> Marks:
-    """Where a follower begins: in each partition, behind which event.
+    """Where a follower begins: in each partition, after which event.
 
     Raises:
         InvalidToken: the id is none of this service, or of a future that the log has lost.
@@ -121,7 +121,7 @@ class Follower:
     """One who follows the log.
 
     Args:
-        after: begins behind these, in each partition.
+        after: begins after these, in each partition.
         wanted: what to send.
         caller: who follows; when the token ends, so does this.
     """

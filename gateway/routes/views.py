@@ -27,7 +27,7 @@ class KeyCursor(msgspec.Struct, frozen=True, array_like=True, tag="key"):
 
 
 class RowPage(BaseModel):
-    """Some rows; `next_cursor` leads to those behind them."""
+    """Some rows; `next_cursor` leads to those after them."""
 
     items: list[dict[str, Any]]
     next_cursor: str | None

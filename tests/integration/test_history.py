@@ -124,7 +124,7 @@ async def test_bad_question_about_the_past_is_a_problem(service: Service) -> Non
         assert (reply.status_code, reply.json().get("code")) == (status, code), path
 
 
-async def test_history_behind_the_end_is_empty(service: Service) -> None:
+async def test_history_after_the_end_is_empty(service: Service) -> None:
     assert await get(service, "/v1/customers/alice/history?after_version=4") == {
         "items": [],
         "next_after_version": None,

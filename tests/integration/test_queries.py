@@ -183,7 +183,7 @@ NAMES = {
         ("com", []),
     ],
 )
-async def test_word_begins_behind_what_is_neither_letter_nor_digit(
+async def test_word_begins_after_what_is_neither_letter_nor_digit(
     named: Service, search: str, found: list[str]
 ) -> None:
     reply = await named.http.get("/v1/customers", params={"search": search})

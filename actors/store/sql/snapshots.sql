@@ -1,5 +1,5 @@
 -- name: read_histories
--- For each wanted stream its snapshot, as a row without a position, and the events behind it in their order.
+-- For each wanted stream its snapshot, as a row without a position, and the events after it in their order.
 -- Two kinds of rows, so that the state travels once and not with each event. LIMIT keeps the lookups one by one.
 WITH wanted AS MATERIALIZED (
     SELECT wanted.stream, coalesce(kept.version, 0) AS version, state, command_ids
