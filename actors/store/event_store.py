@@ -292,7 +292,7 @@ class WriteSession(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give the partitions back. Safe to call twice and on a broken session."""
+        """Give the partitions back, and write nothing any more. Safe to call twice and on a broken session."""
         ...
 
 

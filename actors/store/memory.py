@@ -22,6 +22,7 @@ from actors.store.event_store import (
     RecordedEvent,
     Snapshot,
     StoreInfo,
+    StoreUnavailable,
     Stretch,
     Superseded,
     Unstorable,
@@ -262,6 +263,7 @@ class MemoryWriteSession(WriteSession):
         self._epochs = epochs
         self._heads = {partition: head.position for partition, head in heads.items()}
         self._head_epochs = {partition: head.epoch for partition, head in heads.items()}
+        self._closed = False
 
     @property
     @override
@@ -299,9 +301,12 @@ class MemoryWriteSession(WriteSession):
 
     @override
     async def close(self) -> None:
+        self._closed = True
         self._store.let_go(self)
 
     def _refuse_deposed(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the session was closed")
         if not self._store.owns(self._epochs):
             raise Deposed("another session has taken a partition over")
 

@@ -19,6 +19,7 @@ from actors.store.event_store import (
     NewEvent,
     RecordedEvent,
     Snapshot,
+    StoreUnavailable,
     Superseded,
     Unstorable,
     VersionTaken,
@@ -305,6 +306,28 @@ class EventStoreContract:
         await session.append([new("account-ada", 2)])
 
         assert await whole_log(store) == ["account-ada@1", "account-ada@2"]
+
+    async def test_closed_session_writes_and_proves_nothing(self, store: EventStore) -> None:
+        session = await own_all(store)
+        await session.close()
+
+        with pytest.raises(StoreUnavailable):
+            await session.append([new()])
+        with pytest.raises(StoreUnavailable):
+            await session.prove()
+
+        assert await whole_log(store) == []
+
+    async def test_refused_batch_takes_no_positions(self, store: EventStore) -> None:
+        session = await own_all(store)
+        await session.append([new()])
+        with pytest.raises(VersionTaken):
+            await session.append([new("account-ada", 1)])
+        with pytest.raises(Unstorable):
+            await session.append([new("account-ada", 2, data="no json")])
+
+        assert await session.append([new("account-ada", 2)]) == [2]
+        assert await store.heads() == session.heads
 
     async def test_events_of_a_command_are_found_by_its_id(self, store: EventStore) -> None:
         session = await own_all(store)
