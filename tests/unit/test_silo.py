@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from uuid import uuid4
 
@@ -31,6 +33,7 @@ from actors.store.event_store import EventStore, History, NewEvent, StoreUnavail
 from actors.store.memory import MemoryEventStore
 from tests.account import ACCOUNT
 from tests.faults.faulty_store import FaultySession, Plan, planned
+from tests.identity_provider import Clock
 from tests.in_process import command, running_silos
 
 
@@ -363,6 +366,26 @@ async def test_outcomes_are_asked_for_by_the_ticket_of_this_silo_only() -> None:
         assert await silo.rest(later.ticket) == encode([])
 
 
+async def test_outcomes_that_nobody_asked_for_in_time_are_kept_no_longer() -> None:
+    store, clock = SlowReads(), Clock(time.time())
+    async with running_silos(store, [ACCOUNT], now=clock) as (silo,):
+
+        async def ticket(patience_s: float, key: str) -> int:
+            blob = encode([command("open", '{"owner": "Ada"}', key=key, patience_s=patience_s)])
+            (later,) = decode_parts(await silo.execute(blob, within_s=0))
+            assert isinstance(later, Later)
+            return later.ticket
+
+        given_up, patient = await ticket(10, "ada"), await ticket(60, "bob")
+        clock.at += 30
+        newer = await ticket(60, "eve")
+        store.answers.set()
+
+        assert await silo.rest(given_up) == encode([])
+        for each in (patient, newer):
+            assert isinstance(decode_outcomes(await silo.rest(each))[0], Done)
+
+
 async def test_silo_holds_only_so_many_bytes_of_commands(store: MemoryEventStore) -> None:
     async with running_silos(store, [ACCOUNT], limits=SiloLimits(command_bytes=1_000)) as (silo,):
         assert await one(silo, command("open", f'{{"owner": "{"x" * 1_000}"}}')) == Full()
@@ -418,6 +441,64 @@ async def test_drained_silo_has_answered_everything_and_takes_nothing_more(silo:
     assert isinstance(await one(silo, command("deposit", '{"amount": 1}')), NotNow)
 
 
+@pytest.mark.parametrize("placement", [Placement.SHARED, Placement.OWN])
+async def test_silo_that_is_drained_under_load_answers_each_command_and_the_log_has_what_it_acknowledged(
+    placement: Placement,
+) -> None:
+    plan, store = HeldAppend(), SlowReads("account-slow")
+    async with running_silos(planned(plan)(store), [ACCOUNT], placement=placement) as (silo,):
+        await send(silo, *(command("open", '{"owner": "x"}', key=key) for key in "abc"))
+        plan.gate.clear()
+        batches = [[command(*each, key=key) for each in DEPOSIT_AND_WITHDRAW] for key in "abc"]
+        batches += [[command("open", '{"owner": "x"}', key=key)] for key in ("d", "slow")]
+        sent = [asyncio.create_task(silo.execute(encode(batch), within_s=0)) for batch in batches]
+        await asyncio.gather(plan.reached.wait(), store.asked.wait())
+        draining = asyncio.create_task(silo.drain())
+        await asyncio.wait([draining], timeout=0)
+        async with asyncio.timeout(5):
+            refused = await send(silo, *(command("deposit", '{"amount": 1}', key=key) for key in ("a", "slow", "new")))
+        assert not draining.done()
+        plan.gate.set()
+        store.answers.set()
+        await asyncio.wait_for(draining, 5)
+
+        answered = {}
+        for batch, blob in zip(batches, await asyncio.gather(*sent), strict=True):
+            outcomes = decode_parts(blob)
+            late = {each.ticket for each in outcomes if isinstance(each, Later)}
+            rest = iter([each for ticket in late for each in decode_outcomes(await silo.rest(ticket))])
+            told = [next(rest) if isinstance(each, Later) else each for each in outcomes]
+            answered.update(zip([each.command_id for each in batch], told, strict=True))
+            assert not list(rest)
+            assert [await silo.rest(ticket) for ticket in late] == [encode([])] * len(late)
+        after = await send(silo, *(command("open", '{"owner": "x"}', key=key) for key in ("a", "slow", "new")))
+
+    log = await store.read_partitions(dict.fromkeys(range(4), 0), limit=100)
+    written = Counter(event.command_id for event in log if event.command_id in answered)
+    assert all(isinstance(outcome, NotNow) for outcome in (*refused, *after))
+    assert {type(outcome) for outcome in answered.values()} <= {Done, Refused, NotNow}
+    assert written == {each: len(done.events) for each, done in answered.items() if isinstance(done, Done)}
+    assert len(log) == 3 + written.total()
+    assert written.total() >= 7
+
+
+DEPOSIT_AND_WITHDRAW = (("deposit", '{"amount": 3}'), ("withdraw", '{"amount": 2}'), ("withdraw", '{"amount": 9}'))
+
+
+class HeldAppend(Plan):
+    """Lets no append begin while its gate is closed."""
+
+    def __init__(self) -> None:
+        self.gate, self.reached = asyncio.Event(), asyncio.Event()
+        self.gate.set()
+
+    @override
+    async def before_append(self, session: FaultySession, events: Sequence[NewEvent]) -> None:
+        if not self.gate.is_set():
+            self.reached.set()
+        await self.gate.wait()
+
+
 class BrokenStore(MemoryEventStore):
     """Reads raise what no store should."""
 
@@ -444,16 +525,18 @@ async def test_silo_ends_when_work_for_an_actor_ends_as_nobody_foresaw() -> None
 
 
 class SlowReads(MemoryEventStore):
-    """Histories come when the test has them come."""
+    """Histories come when the test has them come: all, or those of one stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: str | None = None) -> None:
         super().__init__(partitions=4)
         self.asked, self.answers = asyncio.Event(), asyncio.Event()
+        self._stream = stream
 
     @override
     async def read_histories(self, schemas: Mapping[str, str]) -> Mapping[str, History]:
-        self.asked.set()
-        await self.answers.wait()
+        if self._stream is None or self._stream in schemas:
+            self.asked.set()
+            await self.answers.wait()
         return await super().read_histories(schemas)
 
 
@@ -491,6 +574,7 @@ async def test_commands_that_went_down_with_a_connection_are_not_sent_again_from
 
     assert both == [NotNow("silo/0 cannot write: the cable is out")] * 2
     assert isinstance(again, Done)
+    assert [event.type for event in again.events] == ["Opened"]
     assert await store.read_stream("account-bob") == []
 
 
