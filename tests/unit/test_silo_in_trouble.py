@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,7 +16,7 @@ from typing_extensions import override
 from actors.runtime.placement import Placement
 from actors.runtime.silo import Silo
 from actors.runtime.wire import CommandEnvelope, Done, Failed, NotNow, Outcome, Refused, Reused, decode_outcomes, encode
-from actors.store.event_store import NewEvent, StoreUnavailable
+from actors.store.event_store import History, NewEvent, StoreUnavailable, WriteSession
 from actors.store.memory import MemoryEventStore
 from tests.account import ACCOUNT
 from tests.faults.faulty_store import FaultySession, Plan, planned
@@ -35,7 +35,6 @@ class Held(Plan):
         self.gate.set()
         self.proof_gate.set()
         self.reached = asyncio.Event()
-        self.asked: list[asyncio.Event] = []
         self.breaks_before = self.breaks_behind = self.proofs_that_break = 0
 
     @override
@@ -61,6 +60,30 @@ class Held(Plan):
         if self.proofs_that_break:
             self.proofs_that_break -= 1
             raise BROKEN
+
+
+class Away(MemoryEventStore):
+    """Nobody gets its partitions until it is `back`, when it is away; and some of its reads fail."""
+
+    def __init__(self) -> None:
+        super().__init__(partitions=4)
+        self.back = asyncio.Event()
+        self.back.set()
+        self.unreadable = 0
+
+    @override
+    async def take_over(
+        self, silo: str, partitions: Collection[int], *, reclaim: WriteSession | None = None
+    ) -> WriteSession:
+        await self.back.wait()
+        return await super().take_over(silo, partitions, reclaim=reclaim)
+
+    @override
+    async def read_histories(self, schemas: Mapping[str, str]) -> Mapping[str, History]:
+        if self.unreadable:
+            self.unreadable -= 1
+            raise BROKEN
+        return await super().read_histories(schemas)
 
 
 @pytest.fixture
@@ -113,6 +136,38 @@ async def test_state_that_was_ahead_of_a_lost_append_is_forgotten(store: MemoryE
     assert (lost, type(refused)) == (NOT_NOW, Refused)
     assert isinstance(done, Done)
     assert (done.version, await amounts(store)) == (2, [7])
+
+
+async def test_command_that_comes_while_the_log_is_away_is_refused_at_once(plan: Held) -> None:
+    store = Away()
+    async with running_silos(planned(plan)(store), [ACCOUNT]) as (silo,):
+        await one(silo, opening())
+        plan.breaks_before, store.back = 1, asyncio.Event()
+        lost = asyncio.create_task(one(silo, deposit(5)))
+        await asyncio.wait_for(until(lambda: not silo.heads), 5)
+        refused = await send(silo, deposit(1), opening("bob"))
+        trouble = silo.status.trouble
+        store.back.set()
+
+        assert (refused, await lost, trouble) == ([NOT_NOW] * 2, NOT_NOW, str(BROKEN))
+        done = await one(silo, deposit(7))
+
+    assert isinstance(done, Done)
+    assert (done.version, await amounts(store)) == (2, [7])
+
+
+async def test_actor_that_could_not_be_loaded_is_loaded_anew(plan: Held) -> None:
+    store = Away()
+    async with running_silos(planned(plan)(store), [ACCOUNT]) as (silo,):
+        await one(silo, opening())
+    async with running_silos(planned(plan)(store), [ACCOUNT]) as (silo,):
+        store.unreadable = 1
+        refused = await one(silo, deposit(1))
+        done = await one(silo, deposit(2))
+
+    assert refused == NotNow("the log cannot be read: the cable is out")
+    assert isinstance(done, Done)
+    assert await amounts(store) == [2]
 
 
 async def test_command_that_may_have_been_written_is_asked_about_again_when_the_question_was_lost(

@@ -51,10 +51,10 @@ async def until_kept(store: MemoryEventStore, version: int, *, other_than: Snaps
         await asyncio.sleep(0)
 
 
-async def seed(store: MemoryEventStore, version: int, schema: str, state: str) -> Snapshot:
-    """A snapshot of `account-ada` that says what the test wants."""
-    last = (await store.read_stream("account-ada"))[version - 1]
-    snapshot = Snapshot("account-ada", version, schema, state, (last.command_id,))
+async def seed(store: MemoryEventStore, version: int, schema: str, state: str, key: str = "ada") -> Snapshot:
+    """A snapshot of an account that says what the test wants."""
+    last = (await store.read_stream(f"account-{key}"))[version - 1]
+    snapshot = Snapshot(f"account-{key}", version, schema, state, (last.command_id,))
     await store.write_snapshots([snapshot])
     return snapshot
 
@@ -162,6 +162,20 @@ async def test_snapshot_that_this_release_cannot_read_is_passed_over(
 
     assert not isinstance(rejected, Done)
     assert isinstance(done, Done)
+
+
+async def test_all_actors_of_a_batch_whose_snapshots_cannot_be_read_wake_from_their_events(
+    store: MemoryEventStore,
+) -> None:
+    async with running_silos(store, [ACCOUNT]) as (silo,):
+        await send(silo, *(command("open", OWNER, key=key) for key in "abc"))
+    for key in "ab":
+        await seed(store, 1, ACCOUNT.state_schema, '{"owner": "Ada", "balance": "a lot"}', key)
+
+    async with running_silos(store, [ACCOUNT]) as (silo,), asyncio.timeout(5):
+        outcomes = await send(silo, *(command("deposit", DEPOSIT, key=key) for key in "abc"))
+
+    assert [outcome.version for outcome in outcomes if isinstance(outcome, Done)] == [2, 2, 2]
 
 
 async def test_long_stream_without_a_snapshot_gets_one_when_it_is_read(store: MemoryEventStore) -> None:
