@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from typing_extensions import override
 
+from actors.runtime import journal
 from actors.runtime.placement import Placement
 from actors.runtime.silo import Silo, SiloLimits
 from actors.runtime.wire import (
@@ -29,7 +30,7 @@ from actors.runtime.wire import (
     decode_parts,
     encode,
 )
-from actors.store.event_store import EventStore, History, NewEvent, StoreUnavailable, stream_name
+from actors.store.event_store import Deposed, EventStore, History, NewEvent, StoreUnavailable, stream_name
 from actors.store.memory import MemoryEventStore
 from tests.account import ACCOUNT
 from tests.faults.faulty_store import FaultySession, Plan, planned
@@ -166,6 +167,40 @@ async def test_command_id_of_another_command_is_refused(
 
     assert await one(silo, command("deposit", '{"amount": 6}', command_id=command_id)) == Reused()
     assert len(await store.read_stream("account-ada")) == 2 + commands_between
+
+
+async def test_command_with_several_events_says_where_the_last_one_is_and_so_does_its_retry(
+    silo: Silo, store: MemoryEventStore
+) -> None:
+    found = command("found", '{"owner": "Ada", "amount": 3}')
+
+    first, deposited = await send(silo, found, command("deposit", '{"amount": 1}'))
+    for _ in range(40):
+        await one(silo, command("deposit", '{"amount": 1}'))
+    again = await one(silo, found)
+
+    log = await store.read_stream("account-ada")
+    assert isinstance(first, Done)
+    assert isinstance(deposited, Done)
+    for outcome, last, events in ((first, log[1], 2), (deposited, log[2], 1)):
+        assert (outcome.version, outcome.position) == (last.version, last.position)
+        assert len(outcome.events) == events
+    assert again == msgspec.structs.replace(first, replayed=True)
+
+
+async def test_reply_that_wrote_nothing_has_the_epoch_of_the_last_event_whoever_wrote_it(
+    store: MemoryEventStore,
+) -> None:
+    outcomes = []
+    for _ in range(2):
+        async with running_silos(store, [ACCOUNT]) as (silo,):
+            outcomes.append(await one(silo, command("open", '{"owner": "Ada"}')))
+    written, already_true = outcomes
+
+    (event,) = await store.read_stream("account-ada")
+    assert isinstance(written, Done)
+    assert already_true == Done(1, (), event.partition, event.position, False, event.epoch)
+    assert written.epoch == event.epoch
 
 
 async def test_command_id_of_another_actor_is_refused(silo: Silo, store: MemoryEventStore) -> None:
@@ -583,6 +618,24 @@ async def test_silo_tells_that_it_put_another_out(store: MemoryEventStore) -> No
     async with running_silos(store, [ACCOUNT]) as (silo,):
         assert silo.status.takeover is not None
         assert silo.status.takeover.why == "its process started; another session still held partitions and was put out"
+
+
+async def test_silo_that_has_nothing_to_do_learns_that_it_was_deposed_and_ends(
+    store: MemoryEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "PROOF_INTERVAL_S", 0.01)
+
+    async def open_store() -> EventStore:
+        return store
+
+    silo = Silo(0, 1, [ACCOUNT], open_store)
+    work = asyncio.create_task(silo.run())
+    while silo.status.trouble:
+        await asyncio.wait([work], timeout=0.001)
+    await store.take_over("another", range(4))
+
+    with pytest.raises(Deposed):
+        await asyncio.wait_for(work, 5)
 
 
 async def test_deposed_silo_stops(store: MemoryEventStore) -> None:
