@@ -29,7 +29,7 @@ class LocalHome(Home):
         self.resident = resident
         self._closed = closed
         self.rounds = 0
-        self.before_turns: Callable[[], Awaitable[None]] | None = None
+        self.before_turns: Callable[[], Awaitable[object]] | None = None
         self.after_turns: Callable[[], Awaitable[None]] | None = None
 
     @property

@@ -13,7 +13,7 @@ from actors.errors import InvalidCommand, OutcomeUnknown, Overloaded, Rejected, 
 from actors.runtime.client import Client
 from actors.runtime.lane import ENOUGH, Lost, NotSent
 from actors.runtime.silo import SiloLimits
-from actors.runtime.wire import Done, Layout, decode_commands, encode
+from actors.runtime.wire import Done, Full, Layout, decode_commands, encode
 from actors.store.event_store import History
 from actors.store.memory import MemoryEventStore
 from tests.account import ACCOUNT
@@ -319,6 +319,16 @@ async def test_one_lost_reply_makes_later_refusals_unknown(client: Client, line:
         await asking
 
 
+async def test_refusal_of_a_full_silo_after_a_lost_reply_is_an_unknown_outcome(client: Client, line: BadLine) -> None:
+    line.lose_replies = 1
+    asking = asyncio.create_task(client.submit(command("open", OPEN, patience_s=60)))
+    await line.tries(1)
+    line.odd = encode([Full()])
+
+    with pytest.raises(OutcomeUnknown):
+        await asyncio.wait_for(asking, 5)
+
+
 async def test_short_deadline_is_kept_in_a_batch_with_a_long_one(client: Client, line: BadLine, clock: Clock) -> None:
     line.silent = True
     patient, hasty = (
@@ -381,6 +391,31 @@ async def test_client_of_several_silos_finds_the_one_of_each_actor(store: Memory
 
         assert await client.not_ready() == []
     assert [len(await store.read_stream(f"account-{key}")) for key in keys] == [1] * 50
+
+
+class Grown(LocalTransport):
+    """There was one silo when somebody asked for the first time."""
+
+    asked = 0
+
+    @override
+    async def layout(self) -> Layout | None:
+        self.asked += 1
+        layout = await super().layout()
+        return layout if layout is None or self.asked > 1 else msgspec.structs.replace(layout, silos=1)
+
+
+async def test_client_finds_the_silos_again_when_there_are_more_of_them(
+    store: MemoryEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.runtime.client.LAYOUT_FRESH_S", 0.0)
+    async with running_silos(store, [ACCOUNT], silos=2) as silos:
+        client = Client(Grown(silos))
+        await client.start()
+
+        done = await asyncio.gather(*(client.submit(command("open", OPEN, key=key)) for key in "abcdefgh"))
+
+    assert {each.partition % 2 for each in done} == {0, 1}
 
 
 async def test_silo_that_does_not_answer_makes_the_client_not_ready(store: MemoryEventStore) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -51,7 +51,8 @@ async def silo(store: MemoryEventStore, request: pytest.FixtureRequest) -> Async
 
 
 async def send(silo: Silo, *commands: CommandEnvelope) -> list[Outcome]:
-    return decode_outcomes(await silo.execute(encode(commands)))
+    async with asyncio.timeout(10):
+        return decode_outcomes(await silo.execute(encode(commands)))
 
 
 async def one(silo: Silo, envelope: CommandEnvelope) -> Outcome:
@@ -280,14 +281,14 @@ async def test_nothing_overtakes_a_command_while_the_log_is_asked_about_it(
         )
         older = asyncio.create_task(send(silo, *batch))
         await plan.reached.wait()
-        newer = asyncio.create_task(one(silo, command("deposit", '{"amount": 3}')))
-        await asyncio.wait([newer], timeout=0.01)
+        newer = [asyncio.create_task(one(silo, command("deposit", f'{{"amount": {n}}}'))) for n in (3, 4)]
+        await asyncio.wait(newer, timeout=0.01)
         plan.gate.set()
         first, refused, second = await older
-        outcomes = [first, second, await newer]
+        outcomes = [first, second, *await asyncio.gather(*newer)]
 
     assert refused == Reused()
-    assert [outcome.version for outcome in outcomes if isinstance(outcome, Done)] == [2, 3, 4]
+    assert [outcome.version for outcome in outcomes if isinstance(outcome, Done)] == [2, 3, 4, 5]
 
 
 class HeldProof(Plan):
@@ -344,6 +345,20 @@ async def test_poison_command_fails_alone(silo: Silo, name: str, data: str, kind
     assert isinstance(before, Done)
     assert isinstance(after, Done)
     assert after.version == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), [("open", r'{"owner": "a\u0000b"}'), ("found", r'{"owner": "\u0000", "amount": 1}')]
+)
+async def test_command_that_fails_leaves_its_actor_as_it_was(silo: Silo, name: str, data: str) -> None:
+    failed, refused, opened = await send(
+        silo, command(name, data), command("deposit", '{"amount": 1}'), command("open", '{"owner": "Ada"}')
+    )
+
+    assert isinstance(failed, Failed)
+    assert isinstance(refused, Refused)
+    assert isinstance(opened, Done)
+    assert [event.data for event in opened.events] == ['{"owner":"Ada"}']
 
 
 async def test_event_that_the_log_cannot_store_fails_alone(silo: Silo) -> None:
@@ -490,14 +505,13 @@ async def test_silo_that_is_drained_under_load_answers_each_command_and_the_log_
         await asyncio.gather(plan.reached.wait(), store.asked.wait())
         draining = asyncio.create_task(silo.drain())
         await asyncio.wait([draining], timeout=0)
-        async with asyncio.timeout(5):
-            refused = await send(silo, *(command("deposit", '{"amount": 1}', key=key) for key in ("a", "slow", "new")))
+        refused = await send(silo, *(command("deposit", '{"amount": 1}', key=key) for key in ("a", "slow", "new")))
         assert not draining.done()
         plan.gate.set()
         store.answers.set()
         await asyncio.wait_for(draining, 5)
 
-        answered = {}
+        answered: dict[UUID, Outcome] = {}
         for batch, blob in zip(batches, await asyncio.gather(*sent), strict=True):
             outcomes = decode_parts(blob)
             late = {each.ticket for each in outcomes if isinstance(each, Later)}
@@ -628,11 +642,11 @@ async def test_silo_that_has_nothing_to_do_learns_that_it_was_deposed_and_ends(
     async def open_store() -> EventStore:
         return store
 
-    silo = Silo(0, 1, [ACCOUNT], open_store)
+    silo = Silo(0, 1, [ACCOUNT], open_store, 0)
     work = asyncio.create_task(silo.run())
     while silo.status.trouble:
         await asyncio.wait([work], timeout=0.001)
-    await store.take_over("another", range(4))
+    await store.take_over("another", range(4), 0)
 
     with pytest.raises(Deposed):
         await asyncio.wait_for(work, 5)

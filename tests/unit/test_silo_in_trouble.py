@@ -16,7 +16,7 @@ from typing_extensions import override
 from actors.runtime.placement import Placement
 from actors.runtime.silo import Silo
 from actors.runtime.wire import CommandEnvelope, Done, Failed, NotNow, Outcome, Refused, Reused, decode_outcomes, encode
-from actors.store.event_store import History, NewEvent, StoreUnavailable, WriteSession
+from actors.store.event_store import Deposed, EventStore, History, NewEvent, StoreUnavailable, WriteSession
 from actors.store.memory import MemoryEventStore
 from tests.account import ACCOUNT
 from tests.faults.faulty_store import FaultySession, Plan, planned
@@ -73,10 +73,10 @@ class Away(MemoryEventStore):
 
     @override
     async def take_over(
-        self, silo: str, partitions: Collection[int], *, reclaim: WriteSession | None = None
+        self, silo: str, partitions: Collection[int], generation: int, *, reclaim: WriteSession | None = None
     ) -> WriteSession:
         await self.back.wait()
-        return await super().take_over(silo, partitions, reclaim=reclaim)
+        return await super().take_over(silo, partitions, generation, reclaim=reclaim)
 
     @override
     async def read_histories(self, schemas: Mapping[str, str]) -> Mapping[str, History]:
@@ -154,6 +154,37 @@ async def test_command_that_comes_while_the_log_is_away_is_refused_at_once(plan:
 
     assert isinstance(done, Done)
     assert (done.version, await amounts(store)) == (2, [7])
+
+
+class TakesOver(Plan):
+    """The connection breaks, and somebody else owns the partitions before the silo comes back."""
+
+    def __init__(self, store: MemoryEventStore) -> None:
+        self._store = store
+        self.owner: WriteSession | None = None
+
+    @override
+    async def before_append(self, session: FaultySession, events: Sequence[NewEvent]) -> None:
+        self.owner = await self._store.take_over("another", range(4), 0)
+        raise BROKEN
+
+
+async def test_silo_that_comes_back_does_not_put_out_who_owns_its_partitions_now(store: MemoryEventStore) -> None:
+    plan = TakesOver(store)
+
+    async def open_store() -> EventStore:
+        return planned(plan)(store)
+
+    silo = Silo(0, 1, [ACCOUNT], open_store, 0)
+    work = asyncio.create_task(silo.run())
+    await until(lambda: not silo.status.trouble)
+    unanswered = asyncio.create_task(one(silo, opening()))
+
+    with pytest.raises(Deposed):
+        await asyncio.wait_for(work, 5)
+    unanswered.cancel()
+    assert plan.owner is not None
+    assert await plan.owner.prove() == {}
 
 
 async def test_actor_that_could_not_be_loaded_is_loaded_anew(plan: Held) -> None:
