@@ -15,6 +15,8 @@ from actors.domain.json_text import from_json
 from gateway.http.limits import Limits
 from gateway.http.problems import BadRequest, invalid
 
+LONGEST_LINE = 1024 * 1024
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -38,20 +40,26 @@ async def read_body(declared: str | None, receive: Receive, limits: Limits) -> b
                 if len(body) > limits.body:
                     raise _too_large(limits)
     except TimeoutError as exc:
-        raise _too_slow(limits) from exc
+        raise _too_slow("the body", limits) from exc
     return body
 
 
-async def stream_body(receive: Receive, limits: Limits) -> AsyncIterator[bytes]:
-    """A body of any size, piece by piece. Raises `BadRequest` when the next piece comes too slowly."""
-    more = True
-    while more:
+async def read_lines(receive: Receive, limits: Limits) -> AsyncIterator[bytes | None]:
+    """The lines of a body of any size, without empty ones; None stands for one that is too long.
+
+    Raises:
+        BadRequest: one comes too slowly. The time in which nobody asks for it does not count.
+    """
+    lines = _split(_pieces(receive))
+    while True:
         try:
             async with asyncio.timeout(limits.body_timeout_s):
-                piece, more = await _next(receive)
+                line = await anext(lines)
+        except StopAsyncIteration:
+            return
         except TimeoutError as exc:
-            raise _too_slow(limits) from exc
-        yield piece
+            raise _too_slow("the next line", limits) from exc
+        yield line
 
 
 def check_json(body: bytes) -> None:
@@ -79,6 +87,31 @@ def read_json(model: type[M], body: bytes, at: str = "") -> M:
             for each in exc.errors(include_url=False, include_input=False, include_context=False)
         ]
         raise BadRequest(422, "invalid", "the body does not fit", errors) from exc
+
+
+async def _split(body: AsyncIterator[bytes]) -> AsyncIterator[bytes | None]:
+    rest, too_long = b"", False
+    async for piece in body:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            if too_long or len(line) > LONGEST_LINE:
+                too_long = False
+                yield None
+            elif line.strip():
+                yield line
+        if len(rest) > LONGEST_LINE:
+            rest, too_long = b"", True
+    if too_long or len(rest) > LONGEST_LINE:
+        yield None
+    elif rest.strip():
+        yield rest
+
+
+async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        piece, more = await _next(receive)
+        yield piece
 
 
 async def _next(receive: Receive) -> tuple[bytes, bool]:
@@ -116,7 +149,7 @@ def _too_large(limits: Limits) -> BadRequest:
     return BadRequest(413, "too-large", f"a body holds at most {limits.body} bytes; send less at once")
 
 
-def _too_slow(limits: Limits) -> BadRequest:
+def _too_slow(what: str, limits: Limits) -> BadRequest:
     return BadRequest(
-        408, "too-slow", f"the body did not come within {limits.body_timeout_s:.0f} s; send it again in one go"
+        408, "too-slow", f"{what} did not come within {limits.body_timeout_s:.0f} s; send it again in one go"
     )

@@ -17,11 +17,15 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from actors.errors import Overloaded, Unavailable
 from gateway.http.access_log import AccessLog
 from gateway.http.limits import Limits
+from gateway.http.places import Place, Places
 from gateway.http.problems import BadRequest, Problem, problem_of
 from gateway.http.request_id import request_id_from
 from gateway.metrics import Metrics
 
 log = logging.getLogger(__name__)
+
+# Whoever asks there starts the process anew when it does not answer, which is no cure for too many requests.
+LIVENESS = "/healthz"
 
 _HEADERS = [
     # Instead of the name of the HTTP server.
@@ -55,25 +59,25 @@ class Door:
         self._hosts = frozenset(hosts)
         self._access_log = access_log
         self._metrics = metrics
-        self._waiting = 0
+        self._places = Places(limits)
         self._closing = False
-        metrics.watch(lambda: self._waiting)
+        metrics.watch(lambda: self._places.waiting)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
         passage = _Passage(scope, send, last=lambda: self._closing)
-        refusal = self._refusal()
+        refusal = self._refusal(scope["path"])
         if refusal is not None:
             await passage.refuse(refusal)
             self._note(scope, passage)
             return
-        self._waiting += 1
-        passage.on_answer = self._answered
+        place = Place(self._places, receive)
+        passage.on_answer = place.leave
         try:
             self._check(scope, passage.headers)
-            await self._app(scope, receive, passage.send)
+            await self._app(scope, place.receive, passage.send)
         except Exception as exc:  # noqa: BLE001 - nothing may leave here without an answer
             await passage.fail(exc)
         finally:
@@ -84,15 +88,12 @@ class Door:
         """Take no more requests, and tell all callers so: each answer is the last one on its connection."""
         self._closing = True
 
-    def _refusal(self) -> Problem | None:
+    def _refusal(self, path: str) -> Problem | None:
         if self._closing:
             return _STOPPING
-        if self._waiting >= self._limits.waiting:
+        if self._places.full and path != LIVENESS:
             return _FULL
         return None
-
-    def _answered(self) -> None:
-        self._waiting -= 1
 
     def _note(self, scope: Any, passage: _Passage) -> None:
         took_s = time.perf_counter() - passage.began

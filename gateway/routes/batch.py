@@ -26,7 +26,7 @@ from actors.runtime.reply import Reply, reply_to
 from actors.runtime.wire import CommandEnvelope
 from gateway.access.auth import Scope
 from gateway.http.batch_line import BatchLine
-from gateway.http.body import check_json, read_json, stream_body
+from gateway.http.body import LONGEST_LINE, check_json, read_json, read_lines
 from gateway.http.headers import wait_of
 from gateway.http.limits import Limits
 from gateway.http.origin import Origin, origin_of
@@ -36,7 +36,6 @@ from gateway.http.replies import problems
 from gateway.routes.commands import DEFAULT_WAIT_S
 
 MEDIA_TYPE = "application/x-ndjson"
-LONGEST_LINE = 1024 * 1024
 WINDOW = 512
 _PASSING = {429, 503, 504}
 
@@ -76,7 +75,7 @@ def answer_while_reading(batch: Batch, limits: Limits) -> ASGIApp:
     """The answers as an app of their own: a stream of the framework would throw away what comes in meanwhile."""
 
     async def app(_: AsgiScope, receive: Receive, send: Send) -> None:
-        answers = batch.answers(stream_body(receive, limits))
+        answers = batch.answers(read_lines(receive, limits))
         with suppress(TimeoutError):
             await send_pieces(answers, [(b"content-type", MEDIA_TYPE.encode())], send)
 
@@ -98,10 +97,10 @@ class Batch:
         self._last: dict[tuple[str, str], asyncio.Task[bytes]] = {}
         self._passing: set[tuple[str, str]] = set()
 
-    async def answers(self, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    async def answers(self, lines: AsyncIterator[bytes | None]) -> AsyncGenerator[bytes]:
         """The answer to each line, in order, as soon as it is there; at most `WINDOW` commands are under way."""
         under_way: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(WINDOW)
-        reading = asyncio.get_running_loop().create_task(self._read_all(body, under_way))
+        reading = asyncio.get_running_loop().create_task(self._read_all(lines, under_way))
         try:
             while (answer := await under_way.get()) is not None:
                 yield await answer
@@ -109,9 +108,11 @@ class Batch:
         finally:
             reading.cancel()
 
-    async def _read_all(self, body: AsyncIterator[bytes], under_way: asyncio.Queue[asyncio.Task[bytes] | None]) -> None:
+    async def _read_all(
+        self, lines: AsyncIterator[bytes | None], under_way: asyncio.Queue[asyncio.Task[bytes] | None]
+    ) -> None:
         try:
-            async for line in split_lines(body):
+            async for line in lines:
                 await under_way.put(self._begin(line))
         finally:
             await under_way.put(None)
@@ -171,22 +172,3 @@ class Batch:
 
     def _problem(self, error: Exception) -> bytes:
         return msgspec.json.encode(problem_of(error).body(self._origin.request_id)) + b"\n"
-
-
-async def split_lines(body: AsyncIterator[bytes]) -> AsyncIterator[bytes | None]:
-    """The lines of a body without empty ones; None stands for one that is too long."""
-    rest, too_long = b"", False
-    async for chunk in body:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if too_long or len(line) > LONGEST_LINE:
-                too_long = False
-                yield None
-            elif line.strip():
-                yield line
-        if len(rest) > LONGEST_LINE:
-            rest, too_long = b"", True
-    if too_long or len(rest) > LONGEST_LINE:
-        yield None
-    elif rest.strip():
-        yield rest

@@ -67,27 +67,33 @@ class Service:
     def token(self, *scopes: str, lifetime: timedelta = timedelta(minutes=5)) -> str:
         return self.key.mint("bob", scopes, lifetime)
 
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """A socket of one's own, until the block ends."""
+        reader, writer = await asyncio.open_connection(self.http.base_url.host, self.http.base_url.port)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
     async def raw(self, request: bytes, *, within_s: float = 5.0, enough: bytes | None = None) -> bytes:
         """Send bytes; what came back within `within_s`, or until the service closed the connection or said `enough`."""
-        reader, writer = await asyncio.open_connection(self.http.base_url.host, self.http.base_url.port)
-        writer.write(request)
-        answer = b""
-        with suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(within_s):
-                while (enough is None or enough not in answer) and (piece := await reader.read(65536)):
-                    answer += piece
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
+        async with self.connection() as (reader, writer):
+            writer.write(request)
+            answer = b""
+            with suppress(TimeoutError, ConnectionError):
+                async with asyncio.timeout(within_s):
+                    while (enough is None or enough not in answer) and (piece := await reader.read(65536)):
+                        answer += piece
         return answer
 
     async def leave_after(self, request: bytes) -> None:
         """Send bytes, and wait for no answer."""
-        _, writer = await asyncio.open_connection(self.http.base_url.host, self.http.base_url.port)
-        writer.write(request)
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
+        async with self.connection() as (_, writer):
+            writer.write(request)
+            await writer.drain()
 
     async def register(self, key: str, **fields: Any) -> str:
         """Register a customer; a token that has it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,20 @@ async def test_l1_batch_that_stops_is_cut_off(service: Service, sent: bytes) -> 
 
     assert not answer.endswith(b"0\r\n\r\n")
     assert statuses(answer) == [200 if b"\n{}" in sent else 408]
+
+
+@pytest.mark.parametrize("piece", [b"1\r\n \r\n", b"1\r\n\n\r\n", b"1\r\n{\r\n"])
+async def test_l1_batch_whose_lines_trickle_is_cut_off(service: Service, piece: bytes) -> None:
+    """It never stops for long, and never says anything."""
+    lines = head(service, "Transfer-Encoding: chunked", path="/v1/commands")
+    async with service.connection() as (reader, writer), asyncio.timeout(30):
+        writer.write(lines.replace(b"application/json", b"application/x-ndjson"))
+        answer = asyncio.create_task(reader.readuntil(b"\r\n"))
+        while not answer.done():
+            writer.write(piece)
+            await asyncio.wait([answer], timeout=LIMITS.body_timeout_s / 5)
+
+        assert statuses(await answer) == [408]
 
 
 @pytest.mark.parametrize("size", [LIMITS.body, LIMITS.body + 1])
@@ -138,12 +153,38 @@ async def test_l4_server_refuses_heads_beyond_its_buffer(service: Service, lines
 async def test_l5_request_over_the_bound_is_refused_at_once_and_the_next_is_not(service: Service, key: str) -> None:
     async with standstill(MemoryWriteSession, "append"):
         waiting = [asyncio.create_task(service.register(f"{key}{number}")) for number in range(LIMITS.waiting)]
-        while (reply := await service.http.get("/healthz")).status_code == 200:
+        while (reply := await service.http.get("/openapi.json")).status_code == 200:
             pass
+        # Nothing is wrong with the process, and to start it anew would not help.
+        assert (await service.http.get("/healthz")).status_code == 200
 
     assert (reply.status_code, reply.json()["code"], reply.headers["Retry-After"]) == (503, "overloaded", "1")
     await asyncio.gather(*waiting)
-    assert (await service.http.get("/healthz")).status_code == 200
+    assert (await service.http.get("/openapi.json")).status_code == 200
+
+
+async def test_l5_slow_senders_take_nobodys_place(views_url: str, tmp_path: Path) -> None:
+    limits = Limits(waiting=2, patience_s=0.05, slow=4)
+    body = b'{"name": "A", "email": "a@example.com"}'
+    async with running_service(STANDARD, views_url, tmp_path, limits=limits) as service, AsyncExitStack() as stack:
+        single = head(service, f"Content-Length: {len(body)}", path="/v1/customers/slow/register") + body[:-1]
+        batch = head(service, "Transfer-Encoding: chunked", path="/v1/commands")
+        batch = batch.replace(b"application/json", b"application/x-ndjson")
+        slow = [await stack.enter_async_context(service.connection()) for _ in range(5)]
+        for (_, writer), request in zip(slow, [single, single, batch, batch], strict=False):
+            writer.write(request)
+            while (await service.http.get("/v1/customers")).status_code != 200:
+                pass
+        await service.register("prompt")
+
+        # One more than may be slow.
+        reader, writer = slow[4]
+        writer.write(single)
+        assert statuses(await reader.readuntil(b"\r\n")) == [503]
+
+        reader, writer = slow[0]
+        writer.write(body[-1:])
+        assert statuses(await reader.readuntil(b"\r\n")) == [200]
 
 
 async def test_l6_subject_beyond_its_rate_is_told_when_to_come_again(service: Service) -> None:
