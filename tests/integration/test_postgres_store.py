@@ -12,7 +12,8 @@ import pytest
 from actors.store import takeover
 from actors.store.event_store import Deposed, StoreUnavailable, StoreUnsuitable, Superseded, partition_of
 from actors.store.migrations import migrate
-from actors.store.postgres import PostgresEventStore
+from actors.store.postgres import PostgresEventStore, _check_settings
+from actors.store.write_session import PostgresWriteSession
 from tests.contract.event_store_contract import PARTITIONS, history, new, own_all, whole_log
 
 WAITING = "FROM pg_locks WHERE NOT granted AND relation IN ('events'::regclass, 'partitions'::regclass)"
@@ -75,6 +76,16 @@ async def test_holder_that_is_stuck_in_an_append_is_put_out_and_has_written_noth
     await owner.append([new("account-bob")])
 
     assert await whole_log(store) == ["account-bob@1"]
+
+
+async def test_epochs_do_not_go_up_amid_an_append(store: PostgresEventStore, events_url: str) -> None:
+    session = await own_all(store)
+    assert isinstance(session, PostgresWriteSession)
+    await session._connection.execute("BEGIN")
+    await session.append([new()])
+
+    with pytest.raises(asyncpg.LockNotAvailableError):
+        await _execute(events_url, "SET lock_timeout = '50ms'; UPDATE partitions SET epoch = epoch + 1")
 
 
 async def test_newer_service_that_is_begun_in_the_middle_of_a_take_over_stops_it(
@@ -204,15 +215,31 @@ async def test_attempt_to_reclaim_that_broke_half_way_can_be_made_again(
     await session.append([new()])
 
 
-async def test_log_with_another_number_of_partitions_is_refused(store: PostgresEventStore, events_url: str) -> None:
+@pytest.mark.parametrize("partitions", [PARTITIONS - 1, PARTITIONS + 1])
+async def test_log_with_another_number_of_partitions_is_refused(
+    store: PostgresEventStore, events_url: str, partitions: int
+) -> None:
     with pytest.raises(StoreUnsuitable, match=f"--partitions {PARTITIONS}"):
-        await PostgresEventStore.open(events_url, partitions=PARTITIONS + 1)
+        await PostgresEventStore.open(events_url, partitions=partitions)
 
 
 async def test_database_that_acknowledges_too_early_is_refused(events_url: str) -> None:
     separator = "&" if "?" in events_url else "?"
     with pytest.raises(StoreUnsuitable, match="synchronous_commit is off"):
         await PostgresEventStore.open(f"{events_url}{separator}synchronous_commit=off", partitions=PARTITIONS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("version", 140_012), ("encoding", "LATIN1"), ("fsync", "off"), ("full_page_writes", "off")]
+)
+def test_server_that_could_lose_what_it_acknowledged_is_refused(name: str, value: object) -> None:
+    """The server of the tests cannot be made one."""
+    good: dict[str, object] = {"version": 150_000, "encoding": "UTF8"}
+    good |= dict.fromkeys(("fsync", "full_page_writes", "synchronous_commit"), "on")
+    _check_settings(good)
+
+    with pytest.raises(StoreUnsuitable, match=str(value)):
+        _check_settings({**good, name: value})
 
 
 async def test_database_that_is_not_there_is_unavailable() -> None:
@@ -245,5 +272,7 @@ async def _somebody_waits(url: str) -> None:
 
 async def _execute(url: str, statement: str) -> None:
     connection = await asyncpg.connect(url)
-    await connection.execute(statement)
-    await connection.close()
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
