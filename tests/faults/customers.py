@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 
@@ -33,6 +34,8 @@ from tests.in_process import command
 
 CALLERS = 16
 CUSTOMERS = 10
+# What gateways that are about to stop ask for.
+RETRY_AFTER_S = 1.0
 
 COMMANDS: list[tuple[str, dict[str, object]]] = [
     ("register", {"name": "Alice", "email": "alice@example.com"}),
@@ -47,12 +50,17 @@ COMMANDS: list[tuple[str, dict[str, object]]] = [
 
 @dataclass
 class Customers:
-    """A service, and those who use it."""
+    """A service, and those who use it.
+
+    Attributes:
+        sent_away: commands to which a gateway said that it is about to stop, or for which there was none.
+    """
 
     served: Served
     http: httpx.AsyncClient
     history: History
     prefix: str
+    sent_away: set[UUID] = field(default_factory=set)
 
     def load(self, number: int = CALLERS, *, seed: int = 0) -> AbstractAsyncContextManager[None]:
         """Callers that send commands until the block ends."""
@@ -61,7 +69,10 @@ class Customers:
         async def call(caller: int) -> None:
             name, data = chance.choice(COMMANDS)
             key = f"{self.prefix}{caller % CUSTOMERS}"
-            await self.history.send(self.submit, command(name, json.dumps(data), key=key, category="customer"))
+            envelope = command(name, json.dumps(data), key=key, category="customer")
+            await self.history.send(self.submit, envelope)
+            if envelope.command_id in self.sent_away:
+                await asyncio.sleep(RETRY_AFTER_S)
 
         return callers(call, number)
 
@@ -77,8 +88,13 @@ class Customers:
         try:
             response = await self.http.post("/v1/commands", content=json.dumps(line))
             reply = json.loads(response.text)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as exc:
+            self.sent_away.add(envelope.command_id)
+            raise Unavailable(repr(exc)) from exc
         except (httpx.TransportError, ValueError) as exc:
             raise OutcomeUnknown(envelope.command_id, repr(exc)) from exc
+        if "Retry-After" in response.headers:
+            self.sent_away.add(envelope.command_id)
         if reply["status"] != httpx.codes.OK:
             raise _error(envelope, reply)
         events = tuple(EventOut(each["type"], each["version"], json.dumps(each["data"])) for each in reply["events"])

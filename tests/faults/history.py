@@ -55,6 +55,11 @@ class Operation:
         return self.outcome if isinstance(self.outcome, Done) else None
 
     @property
+    def unknown(self) -> bool:
+        """Whether it may have been done."""
+        return isinstance(self.outcome, OutcomeUnknown)
+
+    @property
     def refused(self) -> bool:
         """Whether the state of the actor forbade it."""
         return isinstance(self.outcome, Rejected | WrongExpectedVersion)
@@ -85,7 +90,7 @@ class History:
             operation.outcome = await submit(envelope)
         except ActorsError as exc:
             operation.outcome = exc
-        if not isinstance(operation.outcome, OutcomeUnknown):
+        if not operation.unknown:
             operation.ended = time.monotonic()
         self._grown.set()
         return operation
@@ -96,7 +101,7 @@ class History:
 
     @property
     def unknown(self) -> int:
-        return sum(isinstance(operation.outcome, OutcomeUnknown) for operation in self.operations)
+        return sum(operation.unknown for operation in self.operations)
 
     async def more(self, commands: int) -> None:
         """Wait until so many more commands that begin from now on are acknowledged."""
