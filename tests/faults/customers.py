@@ -27,7 +27,7 @@ from actors.runtime.wire import CommandEnvelope, Done, EventOut
 from actors.store.embedded import EmbeddedPostgres
 from actors.store.postgres_scan import scan_log
 from projections.standard import STANDARD
-from tests.acceptance.serving import Served
+from tests.acceptance.serving import Served, run
 from tests.faults.checker import check
 from tests.faults.history import History, callers
 from tests.in_process import command
@@ -129,3 +129,10 @@ async def customers_of(served: Served) -> AsyncIterator[Customers]:
     async with scan_log(EmbeddedPostgres(served.data).url("events")) as log:
         problems = await check(customers.history, log, STANDARD.all_deciders)
     assert not problems, "\n".join(problems[:20])
+
+
+def check_log_and_views(served: Served) -> None:
+    """As its operators do: the log is as promised, and once the views have caught up they are what a replay gives."""
+    for what in ("log", "views"):
+        done = run("verify", what, "--data", str(served.data))
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -21,7 +21,7 @@ async def bank(events_url: str) -> AsyncIterator[Bank]:
 
 
 @pytest.mark.parametrize("commands", [600, pytest.param(20_000, marks=pytest.mark.long)])
-async def test_each_command_delivered_two_to_five_times_across_kills(bank: Bank, commands: int) -> None:
+async def test_f24_each_command_delivered_two_to_five_times_across_kills(bank: Bank, commands: int) -> None:
     chance = random.Random(0)  # noqa: S311 - no secret
     late: list[Operation] = []
 
@@ -44,7 +44,7 @@ async def test_each_command_delivered_two_to_five_times_across_kills(bank: Bank,
     assert replayed > commands / 4
 
 
-async def test_command_id_of_another_command_writes_nothing(bank: Bank) -> None:
+async def test_f26_command_id_of_another_command_writes_nothing(bank: Bank) -> None:
     chance = random.Random(1)  # noqa: S311 - no secret
     async with bank.load():
         await bank.history.more(200)
@@ -76,7 +76,7 @@ HUGE = '{"owner": "' + "x" * 10_000_000 + '"}'
         pytest.param("deposit", '{"amount": 1, "amount": 2}', None, id="a field twice"),
     ],
 )
-async def test_poison_fails_alone(bank: Bank, name: str, data: str, error: type[ActorsError] | None) -> None:
+async def test_f28_poison_fails_alone(bank: Bank, name: str, data: str, error: type[ActorsError] | None) -> None:
     await bank.history.send(bank.submit, command("open", '{"owner": "x"}', key="mate"))
     await bank.history.send(bank.submit, command("open", '{"owner": "x"}', key="poisoned"))
 

@@ -45,7 +45,7 @@ class RaisesAtCommit(Plan):
 
 
 @pytest.mark.parametrize("commands", [400, pytest.param(30_000, marks=pytest.mark.long)])
-async def test_error_at_commit_of_which_the_row_may_be_there(events_url: str, commands: int) -> None:
+async def test_f21_error_at_commit_of_which_the_row_may_be_there(events_url: str, commands: int) -> None:
     plan = RaisesAtCommit(seed=0)
     async with postgres_bank(events_url, wrap=planned(plan)) as bank, bank.load():
         await bank.history.more(commands)
@@ -72,7 +72,7 @@ class DiesAfterCommit(Plan):
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.long)])
-async def test_silo_killed_between_commit_and_reply(events_url: str, kills: int) -> None:
+async def test_f1_silo_killed_between_commit_and_reply(events_url: str, kills: int) -> None:
     plan = DiesAfterCommit()
     async with postgres_bank(events_url, wrap=planned(plan)) as bank, bank.load():
         plan.bank = bank
@@ -84,7 +84,7 @@ async def test_silo_killed_between_commit_and_reply(events_url: str, kills: int)
     assert sum(each.done is not None and each.done.replayed for each in bank.history.operations) >= kills
 
 
-async def test_new_owner_puts_out_one_that_is_paused_inside_a_statement(events_url: str) -> None:
+async def test_f7_new_owner_puts_out_one_that_is_paused_inside_a_statement(events_url: str) -> None:
     """The statement was executed and not committed: its rows would block the new owner for ever."""
     async with postgres_proxy(events_url) as proxy, postgres_bank(events_url, silo_url=proxy.url) as bank, bank.load():
         await bank.history.more(100)
@@ -96,7 +96,7 @@ async def test_new_owner_puts_out_one_that_is_paused_inside_a_statement(events_u
 
 
 @pytest.mark.long
-async def test_silo_gives_up_a_statement_that_is_never_answered(events_url: str) -> None:
+async def test_f17_silo_gives_up_a_statement_that_is_never_answered(events_url: str) -> None:
     async with postgres_proxy(events_url) as proxy, postgres_bank(events_url, silo_url=proxy.url) as bank, bank.load():
         await bank.history.more(100)
         with bank.history.fault("statement without an answer") as fault:
@@ -106,7 +106,7 @@ async def test_silo_gives_up_a_statement_that_is_never_answered(events_url: str)
 
 
 @pytest.mark.parametrize("delay_s", [0.3, pytest.param(0.5, marks=pytest.mark.long)])
-async def test_slow_commits_make_larger_groups(events_url: str, delay_s: float) -> None:
+async def test_f20_slow_commits_make_larger_groups(events_url: str, delay_s: float) -> None:
     """As with a slow disk: each round takes long, so that more goes into it, and nobody waits for many of them."""
     async with (
         postgres_proxy(events_url) as proxy,
@@ -137,7 +137,7 @@ async def locked_table(url: str) -> AsyncIterator[None]:
     ("locked_s", "lock_timeout"),
     [(3.0, "1s"), pytest.param(20.0, takeover.SESSION_SETTINGS["lock_timeout"], marks=pytest.mark.long)],
 )
-async def test_table_locked_longer_than_the_silo_waits(
+async def test_f22_table_locked_longer_than_the_silo_waits(
     events_url: str, locked_s: float, lock_timeout: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Commands fail in time, nothing piles up, and the silo does not depose itself."""

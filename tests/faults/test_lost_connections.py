@@ -42,7 +42,7 @@ async def url(server: EmbeddedPostgres) -> str:
 
 
 @pytest.mark.parametrize("times", [5, pytest.param(50, marks=pytest.mark.long)])
-async def test_connection_of_the_silo_killed_again_and_again(url: str, times: int) -> None:
+async def test_f17_connection_of_the_silo_killed_again_and_again(url: str, times: int) -> None:
     async with postgres_bank(url) as bank, bank.load():
         await bank.history.more(100)
         connection = await asyncpg.connect(url)
@@ -55,7 +55,7 @@ async def test_connection_of_the_silo_killed_again_and_again(url: str, times: in
         assert not check_recovery(bank.history, fault, within_s=5, overlapping=10)
 
 
-async def test_postgres_restarted(url: str, server: EmbeddedPostgres) -> None:
+async def test_f15_postgres_restarted(url: str, server: EmbeddedPostgres) -> None:
     async with postgres_bank(url) as bank, bank.load():
         await bank.history.more(200)
         with bank.history.fault("restart") as fault:
@@ -66,7 +66,7 @@ async def test_postgres_restarted(url: str, server: EmbeddedPostgres) -> None:
     assert not bank.history.unknown
 
 
-async def test_one_backend_killed_so_that_all_sessions_are_reset(url: str, server: EmbeddedPostgres) -> None:
+async def test_f16_one_backend_killed_so_that_all_sessions_are_reset(url: str, server: EmbeddedPostgres) -> None:
     """PostgreSQL cannot trust its shared memory after that, and recovers from a crash."""
     async with postgres_bank(url) as bank, bank.load():
         await bank.history.more(200)
@@ -78,7 +78,7 @@ async def test_one_backend_killed_so_that_all_sessions_are_reset(url: str, serve
     assert not check_recovery(bank.history, fault, within_s=15, overlapping=30)
 
 
-async def test_postmaster_killed(url: str, server: EmbeddedPostgres) -> None:
+async def test_f16_postmaster_killed(url: str, server: EmbeddedPostgres) -> None:
     async with postgres_bank(url) as bank, bank.load():
         await bank.history.more(200)
         with bank.history.fault("postmaster killed") as fault:
@@ -89,7 +89,7 @@ async def test_postmaster_killed(url: str, server: EmbeddedPostgres) -> None:
 
 
 @pytest.mark.parametrize("times", [5, pytest.param(50, marks=pytest.mark.long)])
-async def test_connection_reset(events_url: str, times: int) -> None:
+async def test_f17_connection_reset(events_url: str, times: int) -> None:
     async with postgres_proxy(events_url) as proxy, postgres_bank(events_url, silo_url=proxy.url) as bank, bank.load():
         for _ in range(times):
             await bank.history.more(50)
@@ -101,7 +101,7 @@ async def test_connection_reset(events_url: str, times: int) -> None:
 
 
 @pytest.mark.parametrize("times", [5, pytest.param(50, marks=pytest.mark.long)])
-async def test_reply_to_a_commit_lost(events_url: str, times: int) -> None:
+async def test_f17_reply_to_a_commit_lost(events_url: str, times: int) -> None:
     """The rows are there and nobody was told: the retry must find them."""
     async with postgres_proxy(events_url) as proxy, postgres_bank(events_url, silo_url=proxy.url) as bank, bank.load():
         for _ in range(times):
@@ -113,7 +113,7 @@ async def test_reply_to_a_commit_lost(events_url: str, times: int) -> None:
     assert replayed >= times
 
 
-async def test_black_hole_that_heals(events_url: str) -> None:
+async def test_f17_black_hole_that_heals(events_url: str) -> None:
     async with postgres_proxy(events_url) as proxy, postgres_bank(events_url, silo_url=proxy.url) as bank, bank.load():
         await bank.history.more(100)
         with bank.history.fault("black hole") as fault:

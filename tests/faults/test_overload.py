@@ -65,7 +65,7 @@ async def deposits(bank: Bank, rate: float, seconds: float) -> float:
 
 
 @pytest.mark.parametrize("seconds", [3.0, pytest.param(60.0, marks=pytest.mark.long)])
-def test_overload_is_refused_at_once_and_does_not_slow_the_rest(
+def test_f33_overload_is_refused_at_once_and_does_not_slow_the_rest(
     seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lane, "MAX_WAITING", 200)
@@ -93,7 +93,7 @@ async def _overload(seconds: float) -> None:
     assert recovered_s < 1.0
 
 
-async def test_memory_of_a_silo_stays_bounded_and_what_was_put_to_sleep_is_right(events_url: str) -> None:
+async def test_f34_memory_of_a_silo_stays_bounded_and_what_was_put_to_sleep_is_right(events_url: str) -> None:
     """A thousand accounts, room for fifty: a silo does not grow until the machine kills it."""
     chance = random.Random(0)  # noqa: S311 - no secret
     limits = SiloLimits(activations=50)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance import serving
 from tests.acceptance.serving import Served
-from tests.faults.customers import customers_of
+from tests.faults.customers import check_log_and_views, customers_of
 
 REPLAYS = 20
 LOSSES = {
@@ -34,7 +34,7 @@ def lossy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-async def test_calls_and_replies_lost(lossy: Served) -> None:
+async def test_f14_calls_and_replies_lost(lossy: Served) -> None:
     """What was executed and not answered is sent again under its id, and done once.
 
     In long runs only: Ray takes more than a second to tell of each lost call.
@@ -42,3 +42,4 @@ async def test_calls_and_replies_lost(lossy: Served) -> None:
     async with customers_of(lossy) as customers, customers.load(4):
         while sum(each.done is not None and each.done.replayed for each in customers.history.operations) < REPLAYS:
             await customers.history.more(10)
+    check_log_and_views(lossy)

@@ -11,9 +11,9 @@ import pytest
 
 from actors.store.embedded import EmbeddedPostgres
 from actors.store.postgres_scan import scan_log
-from tests.acceptance.serving import Served, run
+from tests.acceptance.serving import Served
 from tests.faults.checker import check_recovery
-from tests.faults.customers import customers_of
+from tests.faults.customers import check_log_and_views, customers_of
 
 BACK_AFTER_KILL_S = 5.0
 BACK_AFTER_PAUSE_S = 10.0
@@ -38,7 +38,7 @@ async def epochs(served: Served) -> dict[int, int]:
         return dict(log.epochs)
 
 
-async def test_silo_killed(served: Served) -> None:
+async def test_f1_silo_killed(served: Served) -> None:
     async with customers_of(served) as customers, customers.load():
         await customers.history.more(200)
         with customers.history.fault("kill") as fault:
@@ -49,7 +49,7 @@ async def test_silo_killed(served: Served) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(240)
-async def test_silo_killed_every_two_seconds_for_a_minute(served: Served, record_property: Record) -> None:
+async def test_f1_silo_killed_every_two_seconds_for_a_minute(served: Served, record_property: Record) -> None:
     """Two seconds after it was back: a silo that is killed while it starts has no commands to lose."""
     async with customers_of(served) as customers, customers.load():
         await customers.history.more(200)
@@ -71,7 +71,7 @@ async def test_silo_killed_every_two_seconds_for_a_minute(served: Served, record
     ("pause_s", "within_s"),
     [(8.0, BACK_ON_A_BUSY_MACHINE_S), pytest.param(30.0, BACK_AFTER_PAUSE_S, marks=pytest.mark.long)],
 )
-async def test_silo_paused(served: Served, pause_s: float, within_s: float, record_property: Record) -> None:
+async def test_f6_silo_paused(served: Served, pause_s: float, within_s: float, record_property: Record) -> None:
     """A new owner works meanwhile; the old one writes and answers nothing more, and ends."""
     async with customers_of(served) as customers, customers.load():
         await customers.history.more(200)
@@ -92,7 +92,7 @@ async def test_silo_paused(served: Served, pause_s: float, within_s: float, reco
     assert customers.history.overlapping(fault) > 100
 
 
-async def test_silo_paused_for_a_moment_is_left_alone(served: Served) -> None:
+async def test_f8_silo_paused_for_a_moment_is_left_alone(served: Served) -> None:
     async with customers_of(served) as customers, customers.load():
         await customers.history.more(200)
         before = await epochs(served)
@@ -117,7 +117,5 @@ def _resume(process: psutil.Process) -> None:
         process.resume()
 
 
-def test_log_of_the_service_is_as_promised(served: Served) -> None:
-    done = run("verify", "log", "--data", str(served.data))
-
-    assert done.returncode == 0, done.stdout
+def test_f1_f6_f8_log_and_views_of_the_service_are_as_promised(served: Served) -> None:
+    check_log_and_views(served)
