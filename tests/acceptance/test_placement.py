@@ -147,7 +147,7 @@ def test_own_actor_is_reached_by_its_name(served_elsewhere: Served) -> None:
     assert {silo["takeover"]["why"] for silo in every} == {WITH_THE_SERVICE}
 
 
-def test_own_actor_killed_under_load(served_elsewhere: Served) -> None:
+def test_f2_own_actor_killed_under_load(served_elsewhere: Served) -> None:
     with renaming(served_elsewhere, "k", customers=3, callers=4) as load:
         load.wait_for(100)
         for victim in homes(served_elsewhere):
@@ -173,7 +173,7 @@ def test_busy_actor_moves_to_a_home_under_load(served: Served) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_own_actors_of_twenty_customers_killed_and_paused_one_by_one_under_load(served_elsewhere: Served) -> None:
+def test_f2_own_actors_of_twenty_customers_killed_and_paused_one_by_one_under_load(served_elsewhere: Served) -> None:
     with renaming(served_elsewhere, "l", customers=20, callers=4) as load:
         wait_until(lambda: len(homes(served_elsewhere)) >= 20, within_s=240)
         for number, victim in enumerate(homes(served_elsewhere)):

@@ -162,8 +162,11 @@ class _Check:
         past = self._streams[operation.stream]
         if written[0].command != text_of(operation.envelope.command, _command(past.decider, operation)):
             yield "I1: another command is in the log"
-        if done.position and (done.partition, done.position) != (written[-1].partition, written[-1].position):
+        told_place, place = (done.partition, done.position, done.epoch), written[-1]
+        if told_place != (place.partition, place.position, place.epoch):
             yield "I1: it stands somewhere else than was acknowledged"
+        if operation.envelope.expected_version not in {None, written[0].version - 1}:
+            yield "I7: it was done at another version than it expected"
         if not done.replayed and done.events[0].version <= past.window(operation).start:
             yield "I6: it was done before something that was acknowledged before it began"
 
@@ -178,6 +181,8 @@ class _Check:
         past = self._streams[operation.stream]
         window = past.window(operation)
         if isinstance(operation.outcome, WrongExpectedVersion):
+            if operation.outcome.actual == operation.envelope.expected_version:
+                yield "I7: the actual version is the expected one"
             if operation.outcome.actual not in window:
                 yield f"I7: the actual version is none of {window}"
         elif not any(past.refuses(operation, version) for version in window):

@@ -25,7 +25,9 @@ from actors.errors import (
 )
 from actors.runtime.wire import CommandEnvelope, Done, EventOut
 from actors.store.embedded import EmbeddedPostgres
+from actors.store.postgres import PostgresEventStore
 from actors.store.postgres_scan import scan_log
+from actors.store.token import TokenCodec
 from projections.standard import STANDARD
 from tests.acceptance.serving import Served, run
 from tests.faults.checker import check
@@ -36,6 +38,8 @@ CALLERS = 16
 CUSTOMERS = 10
 # What gateways that are about to stop ask for.
 RETRY_AFTER_S = 1.0
+# The share of commands that name the version at which their caller knows the customer; others are often faster.
+EXPECTING = 0.1
 
 COMMANDS: list[tuple[str, dict[str, object]]] = [
     ("register", {"name": "Alice", "email": "alice@example.com"}),
@@ -53,6 +57,7 @@ class Customers:
     """A service, and those who use it.
 
     Attributes:
+        tokens: reads what the service signed.
         sent_away: commands to which a gateway said that it is about to stop, or for which there was none.
     """
 
@@ -60,17 +65,22 @@ class Customers:
     http: httpx.AsyncClient
     history: History
     prefix: str
+    tokens: TokenCodec
     sent_away: set[UUID] = field(default_factory=set)
 
     def load(self, number: int = CALLERS, *, seed: int = 0) -> AbstractAsyncContextManager[None]:
         """Callers that send commands until the block ends."""
         chance = random.Random(seed)  # noqa: S311 - no secret
+        known: dict[str, int] = {}
 
         async def call(caller: int) -> None:
             name, data = chance.choice(COMMANDS)
             key = f"{self.prefix}{caller % CUSTOMERS}"
-            envelope = command(name, json.dumps(data), key=key, category="customer")
-            await self.history.send(self.submit, envelope)
+            expected = known.get(key) if chance.random() < EXPECTING else None
+            envelope = command(name, json.dumps(data), key=key, category="customer", expected_version=expected)
+            operation = await self.history.send(self.submit, envelope)
+            if operation.done is not None:
+                known[key] = operation.done.version
             if envelope.command_id in self.sent_away:
                 await asyncio.sleep(RETRY_AFTER_S)
 
@@ -85,6 +95,8 @@ class Customers:
             "data": json.loads(envelope.data),
             "command_id": str(envelope.command_id),
         }
+        if envelope.expected_version is not None:
+            line["expected_version"] = envelope.expected_version
         try:
             response = await self.http.post("/v1/commands", content=json.dumps(line))
             reply = json.loads(response.text)
@@ -98,7 +110,8 @@ class Customers:
         if reply["status"] != httpx.codes.OK:
             raise _error(envelope, reply)
         events = tuple(EventOut(each["type"], each["version"], json.dumps(each["data"])) for each in reply["events"])
-        return Done(reply["version"], events, 0, 0, reply["replayed"])
+        ((partition, mark),) = self.tokens.decode(reply["token"]).items()
+        return Done(reply["version"], events, partition, mark.position, reply["replayed"], mark.epoch)
 
 
 def _error(envelope: CommandEnvelope, problem: dict[str, Any]) -> ActorsError:
@@ -109,7 +122,7 @@ def _error(envelope: CommandEnvelope, problem: dict[str, Any]) -> ActorsError:
         case 504:
             return OutcomeUnknown(envelope.command_id, detail)
         case 412:
-            return WrongExpectedVersion(envelope.key, 0, 0)
+            return WrongExpectedVersion(envelope.key, envelope.expected_version or 0, problem["actual_version"])
         case 422 if code == "idempotency-key-reused":
             return CommandIdReused(envelope.command_id)
         case 422:
@@ -123,10 +136,15 @@ async def customers_of(served: Served) -> AsyncIterator[Customers]:
     """Customers of this test alone; when the block ends, their history is held against the log."""
     token = (served.data / "token").read_text().strip()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson"}
+    url = EmbeddedPostgres(served.data).url("events")
+    async with scan_log(url) as log:
+        store = await PostgresEventStore.open(url, partitions=log.partitions)
+    tokens = TokenCodec(store.info)
+    await store.close()
     async with httpx.AsyncClient(base_url=served.url, headers=headers, timeout=60.0) as http:
-        customers = Customers(served, http, History(), f"c{uuid4().hex[:8]}-")
+        customers = Customers(served, http, History(), f"c{uuid4().hex[:8]}-", tokens)
         yield customers
-    async with scan_log(EmbeddedPostgres(served.data).url("events")) as log:
+    async with scan_log(url) as log:
         problems = await check(customers.history, log, STANDARD.all_deciders)
     assert not problems, "\n".join(problems[:20])
 

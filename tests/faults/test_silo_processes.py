@@ -1,4 +1,4 @@
-"""The process of a silo is killed, paused, or paused for a moment only, while commands are on their way to it."""
+"""The process of a silo or of one actor is killed or paused while commands are on their way to it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
+from actors.errors import WrongExpectedVersion
 from actors.store.embedded import EmbeddedPostgres
 from actors.store.postgres_scan import scan_log
 from tests.acceptance.serving import Served
@@ -44,6 +45,7 @@ async def test_f1_silo_killed(served: Served) -> None:
         with customers.history.fault("kill") as fault:
             (await silo(served)).kill()
         await customers.history.more(200)
+        assert any(isinstance(each.outcome, WrongExpectedVersion) for each in customers.history.operations)
     assert not check_recovery(customers.history, fault, within_s=BACK_ON_A_BUSY_MACHINE_S, overlapping=10)
 
 
@@ -65,6 +67,20 @@ async def test_f1_silo_killed_every_two_seconds_for_a_minute(served: Served, rec
     record_property("back after, s", [round(recovery, 1) for recovery in recoveries])
     for fault in customers.history.faults:
         assert not check_recovery(customers.history, fault, within_s=BACK_AFTER_KILL_S, overlapping=10)
+
+
+async def test_f2_own_actors_killed(served_elsewhere: Served) -> None:
+    async with customers_of(served_elsewhere) as customers, customers.load():
+        await customers.history.more(200)
+        before = await epochs(served_elsewhere)
+        with customers.history.fault("kill") as fault:
+            victims = served_elsewhere.actors("Own")
+            for victim in victims:
+                victim.kill()
+        await customers.history.more(200)
+        assert await epochs(served_elsewhere) == before
+    assert victims
+    assert not check_recovery(customers.history, fault, within_s=BACK_ON_A_BUSY_MACHINE_S, overlapping=10)
 
 
 @pytest.mark.parametrize(
