@@ -26,6 +26,8 @@ from projections.watch import Watch
 CONNECT_TIMEOUT_S = 5.0
 QUERY_TIMEOUT_S = 10.0
 POOL_SIZE = 8
+# However many wait in vain for a view that is only slow.
+CONNECTED_AT_LEAST_S = 1.0
 _SESSION_SETTINGS = {"application_name": "rayleans gateway", "statement_timeout": f"{QUERY_TIMEOUT_S:.0f}s"}
 
 _checkpoint = msgspec.json.Decoder(dict[int, Mark], strict=False)
@@ -51,6 +53,7 @@ class ViewReader:
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
         self._watch = Watch(url)
+        self._connected_until = 0.0
         self._point_reads: dict[AnyProjection, PointReads[Any]] = {}
 
     def serves(self, projection: AnyProjection) -> bool:
@@ -100,6 +103,18 @@ class ViewReader:
     async def wait_until(self, projection: AnyProjection, positions: Mapping[int, int], timeout_s: float) -> bool:
         """Whether the view has everything up to `positions`, now or within `timeout_s` seconds."""
         return await self._watch.wait_until(projection.name, positions, timeout_s)
+
+    async def connect_anew(self) -> None:
+        """For whoever has waited in vain: ask, and watch, on new connections from now on, unless these are new.
+
+        The address may lead to another server now, and connections to the former one may live on.
+        """
+        now = asyncio.get_running_loop().time()
+        if now > self._connected_until:
+            self._connected_until = now + CONNECTED_AT_LEAST_S
+            self._watch.connect_anew()
+            if self._pool is not None:
+                await self._pool.expire_connections()
 
     async def not_ready(self) -> list[str]:
         """Why queries cannot be answered at the moment, one sentence each; empty when they can."""

@@ -50,6 +50,7 @@ class Watch:
         self._waiters: dict[str, set[Waiter]] = {}
         self._news = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
+        self._anew = False
 
     async def wait_until(self, name: str, positions: Mapping[int, int], timeout_s: float) -> bool:
         """Whether the view `name` has everything up to `positions`, now or within `timeout_s` seconds."""
@@ -69,6 +70,11 @@ class Watch:
         finally:
             self._waiters[name].discard(waiter)
 
+    def connect_anew(self) -> None:
+        """Watch on another connection from now on."""
+        self._anew = True
+        self._news.set()
+
     async def close(self) -> None:
         """Stop watching."""
         if self._work is not None:
@@ -79,9 +85,12 @@ class Watch:
     async def _watch(self) -> None:
         """Listen for ever; connect anew after a loss. Whoever waits meanwhile runs into a time-out."""
         retrying = AsyncRetrying(retry=retry_if_exception_type(ViewsUnavailable), wait=wait_fixed(POLL_S))
-        await retrying(self._listen)
+        while True:
+            await retrying(self._listen)
 
     async def _listen(self) -> None:
+        """Until another connection is wanted."""
+        self._anew = False
         with unavailable("cannot watch the views"):
             connection = await asyncpg.connect(
                 self._url,
@@ -91,7 +100,7 @@ class Watch:
             )
             try:
                 await connection.add_listener(CHANNEL, lambda *_: self._news.set())
-                while True:
+                while not self._anew:
                     self._news.clear()
                     await self._look(connection)
                     with suppress(TimeoutError):

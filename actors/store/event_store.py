@@ -400,6 +400,10 @@ class EventStore(Protocol):
         """The marks of the events at some positions, by partition; where there is no event, it is left out."""
         ...
 
+    async def connect_anew(self) -> None:
+        """Read on new connections from now on: those that there are may lead to a server that had the log before."""
+        ...
+
     async def close(self) -> None:
         """Let go of the store, and of the sessions that it gave."""
         ...

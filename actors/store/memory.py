@@ -153,6 +153,9 @@ class MemoryEventStore(EventStore):
         }
 
     @override
+    async def connect_anew(self) -> None: ...
+
+    @override
     async def close(self) -> None: ...
 
     def scan(self) -> MemoryLogScan:

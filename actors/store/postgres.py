@@ -113,7 +113,7 @@ class PostgresEventStore(EventStore):
             session = await take_over(self._url, silo, partitions, generation, broken)
             # The address may lead to another server now, and connections to the former one may live on: what they
             # read must not wake an actor.
-            await self._pool.expire_connections()
+            await self.connect_anew()
         self._sessions = [*(each for each in self._sessions if each is not reclaim), session]
         return session
 
@@ -189,6 +189,10 @@ class PostgresEventStore(EventStore):
         with translated("cannot read"):
             rows = await self._pool.fetch(_SQL["marks"], list(positions.keys()), list(positions.values()))
         return {row["partition"]: Mark(row["position"], row["epoch"]) for row in rows}
+
+    @override
+    async def connect_anew(self) -> None:
+        await self._pool.expire_connections()
 
     @override
     async def close(self) -> None:

@@ -69,6 +69,7 @@ class Answers:
                 seen = await query()
                 if await self._has_all(seen.checkpoint, known):
                     return seen
+            await self.views.connect_anew()
             raise NotYetConsistent
 
     async def row(

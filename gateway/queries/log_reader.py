@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -14,6 +15,8 @@ PAGE = 500
 
 # The log cannot be stopped, restored from a backup, started and owned again in less than this.
 FASTEST_RESTORE_S = 1.0
+# Tokens that are not in the log, whoever sends them and however many, do not make it connect more often.
+CONNECTED_AT_LEAST_S = 1.0
 
 
 class LostFuture(Exception):
@@ -33,6 +36,9 @@ class LogReader:
         self._opening = asyncio.Lock()
         self._seen: dict[int, Mark] = {}
         self._seen_until = 0.0
+        self._writers: set[tuple[int, int]] = set()
+        self._renewing = asyncio.Lock()
+        self._renewed_at = -math.inf
 
     async def stream(self, stream: str, *, after_version: int, limit: int) -> Sequence[RecordedEvent]:
         """The next events of one actor.
@@ -86,8 +92,12 @@ class LogReader:
         new = {partition: mark for partition, mark in marks.items() if not self._has_seen(partition, mark)}
         if not new:
             return True
-        async with self._asking() as store:
-            there = await store.marks(positions_of(new))
+        asked_at = asyncio.get_running_loop().time()
+        there = await self._marks(new)
+        if there != new:
+            await self._connect_anew(asked_at)
+            there = await self._marks(new)
+        await self._meet({(partition, mark.epoch) for partition, mark in there.items()})
         self._seen |= there
         return there == new
 
@@ -104,6 +114,30 @@ class LogReader:
         now = asyncio.get_running_loop().time()
         if now > self._seen_until:
             self._seen, self._seen_until = {}, now + FASTEST_RESTORE_S
+
+    async def _marks(self, marks: Marks) -> Marks:
+        async with self._asking() as store:
+            return await store.marks(positions_of(marks))
+
+    async def _connect_anew(self, asked_at: float) -> None:
+        """From now on, ask on connections that are newer than `asked_at`.
+
+        The address may lead to another server now, and connections to the former one may live on.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._renewing:
+            if self._renewed_at <= asked_at:
+                await asyncio.sleep(self._renewed_at + CONNECTED_AT_LEAST_S - loop.time())
+                self._renewed_at = loop.time()
+                async with self._asking() as store:
+                    await store.connect_anew()
+
+    async def _meet(self, writers: set[tuple[int, int]]) -> None:
+        """Partitions and epochs of events. A new one may write on another server, which not all connections lead to."""
+        if not writers <= self._writers:
+            async with self._asking() as store:
+                await store.connect_anew()
+            self._writers |= writers
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[EventStore]:

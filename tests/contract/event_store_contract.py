@@ -471,6 +471,16 @@ class EventStoreContract:
         if order is not Order.COMMAND:
             assert sorted(events) == sorted(expected)
 
+    async def test_connecting_anew_disturbs_no_reader(self, store: EventStore) -> None:
+        session = await own_all(store)
+        await session.append(history("account-ada", 3))
+
+        pages = [asyncio.create_task(store.read_stream("account-ada")) for _ in range(8)]
+        await store.connect_anew()
+        pages += [asyncio.create_task(store.read_stream("account-ada"))]
+
+        assert [len(page) for page in await asyncio.gather(*pages)] == [3] * 9
+
     async def test_reader_beside_a_writer_never_sees_a_gap(self, store: EventStore) -> None:
         session = await own_all(store)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
+from typing_extensions import override
 
-from actors.store.event_store import Marks
+from actors.store.event_store import EventStore, Mark, Marks
 from actors.store.memory import MemoryEventStore
 from gateway.queries.answers import Answers
+from gateway.queries.log_reader import LogReader
 from projections.standard import STANDARD
 from tests.integration.service import Service, running_service
 
@@ -139,3 +142,26 @@ async def _register(service: Service, key: str, name: str = "Alice") -> str:
 async def _ask(service: Service, token: str) -> tuple[int, str | None]:
     reply = await service.http.get("/v1/customers/alice", headers={TOKEN: token, "Prefer": "wait=5"})
     return reply.status_code, None if reply.is_success else reply.json()["code"]
+
+
+class NotesConnections(MemoryEventStore):
+    """How often it was to connect anew."""
+
+    connected = 0
+
+    @override
+    async def connect_anew(self) -> None:
+        self.connected += 1
+
+
+async def test_f38_tokens_that_are_not_in_the_log_do_not_make_the_gateway_connect_again_and_again() -> None:
+    store = NotesConnections(partitions=1)
+    reader = LogReader(partial(_opened, store))
+
+    known = await asyncio.gather(*(reader.has({0: Mark(position, 1)}) for position in range(1, 200)))
+
+    assert (any(known), store.connected) == (False, 1)
+
+
+async def _opened(store: EventStore) -> EventStore:
+    return store
