@@ -24,6 +24,8 @@ from gateway.queries.log_reader import TIMEOUT_S, LogReader, LostFuture
 log = logging.getLogger(__name__)
 
 KEPT_FRAMES = 4_096
+# Of large events fewer are kept.
+KEPT_BYTES = 32 * 1024**2
 BATCH = 64
 LONGEST_PAUSE_S = 1.0
 # Whoever begins to follow may have to ask the log twice before.
@@ -53,6 +55,7 @@ class Tail:
         self._wait_for_news = wait_for_news
         self._after: Marks = {}
         self._kept: deque[tuple[Frame, bytes]] = deque()
+        self._kept_bytes = 0
         self._kept_from: dict[int, int] = {}
         self._moved = asyncio.Event()
         self._followers: Counter[str] = Counter()
@@ -97,6 +100,7 @@ class Tail:
             if not self._works:
                 self._after = await self._reader.heads()
                 self._kept.clear()
+                self._kept_bytes = 0
                 self._kept_from = positions_of(self._after)
                 self._work = asyncio.get_running_loop().create_task(self._run())
             self._lingers_until = asyncio.get_running_loop().time() + LINGER_S
@@ -156,10 +160,13 @@ class Tail:
     def _keep(self, event: RecordedEvent) -> None:
         self._after = {**self._after, **event.marks}
         frame = Frame.of(event)
-        self._kept.append((frame, frame.under(self._tokens().encode(self._after))))
+        text = frame.under(self._tokens().encode(self._after))
+        self._kept.append((frame, text))
+        self._kept_bytes += len(frame.lines) + len(text)
         self.end += 1
-        if len(self._kept) > KEPT_FRAMES:
-            dropped, _ = self._kept.popleft()
+        while len(self._kept) > KEPT_FRAMES or self._kept_bytes > KEPT_BYTES:
+            dropped, text = self._kept.popleft()
+            self._kept_bytes -= len(dropped.lines) + len(text)
             self._kept_from[dropped.partition] = dropped.mark.position
 
     def _end_all(self) -> None:

@@ -16,6 +16,7 @@ from actors.store.event_store import Mark, Marks
 from actors.store.memory import MemoryEventStore
 from gateway.http import pieces
 from gateway.queries import tail
+from gateway.queries.frame import Frame
 from gateway.routes import stream
 from projections.standard import STANDARD
 from tests.account_domain import BANK
@@ -78,10 +79,29 @@ async def test_who_begins_now_sees_what_is_written_from_now_on(service: Service)
     assert message.data["actor_id"] == "after"
 
 
-async def test_follower_that_is_slower_than_the_tail_misses_nothing(
+async def test_tail_keeps_the_latest_events_as_far_as_their_bytes_go(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tail, "KEPT_FRAMES", 3)
+    monkeypatch.setattr(tail, "KEPT_BYTES", 10_000)
+    async with service.http.stream("GET", "/v1/events?from=now") as response:
+        await register(service, *(f"c{number}" for number in range(50)))
+        followed = messages(response)
+        sent = {(await anext(followed)).data["actor_id"] for _ in range(50)}
+
+    kept: list[tuple[Frame, bytes]] = []
+    while (more := service.tail.since(service.tail.end - len(kept) - 1, 50)) is not None:
+        kept = list(more)
+
+    assert len(kept) > 1
+    assert sum(len(frame.lines) + len(text) for frame, text in kept) <= 10_000
+    assert len(sent) == 50
+
+
+@pytest.mark.parametrize(("limit", "kept"), [("KEPT_FRAMES", 3), ("KEPT_BYTES", 3_000), ("KEPT_BYTES", 1)])
+async def test_follower_that_is_slower_than_the_tail_misses_nothing(
+    service: Service, monkeypatch: pytest.MonkeyPatch, limit: str, kept: int
+) -> None:
+    monkeypatch.setattr(tail, limit, kept)
     subscriber = Subscriber(service.http)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(subscriber.follow(200))
