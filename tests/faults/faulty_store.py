@@ -77,11 +77,15 @@ class FaultyStore:
 
     Args:
         session: wraps each session.
+
+    Attributes:
+        takeovers: how many it was asked for.
     """
 
     def __init__(self, inner: EventStore, session: Callable[[WriteSession], WriteSession]) -> None:
         self._inner = inner
         self._session = session
+        self.takeovers = 0
 
     @property
     def info(self) -> StoreInfo:
@@ -90,6 +94,7 @@ class FaultyStore:
     async def take_over(
         self, silo: str, partitions: Collection[int], generation: int, *, reclaim: WriteSession | None = None
     ) -> WriteSession:
+        self.takeovers += 1
         real = reclaim.inner if isinstance(reclaim, FaultySession) else reclaim
         return self._session(await self._inner.take_over(silo, partitions, generation, reclaim=real))
 
