@@ -48,7 +48,7 @@ from projections.orders import ORDERS
 from projections.projection import projections_of
 from projections.sales import SALES
 from projections.steering import Steering
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 
 _OWN_ROUTES = (
     (CUSTOMERS, customer_routes),

@@ -39,7 +39,7 @@ from gateway.queries.tail import Tail
 from projections.projection import projections_of
 from projections.ray_actors import SiloNews
 from projections.steering import Steering
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 
 pin_ray_settings()
 

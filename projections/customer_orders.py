@@ -20,7 +20,7 @@ from actors.domain.order import (
 from projections.page import Page, cut, read_cursor
 from projections.projection import Index, Projection, Recorded
 from projections.query import Query, row_table
-from projections.views import Seen, ViewReader, read_rows
+from projections.view_reader import Seen, ViewReader, read_rows
 
 # Rows
 

@@ -27,7 +27,7 @@ from projections.errors import InvalidCursor
 from projections.page import Page, cut, read_cursor
 from projections.projection import Index, Projection, Recorded, Tally
 from projections.query import Query, row_table, tally_table
-from projections.views import Seen, ViewReader, read_rows
+from projections.view_reader import Seen, ViewReader, read_rows
 
 Status = Literal["active", "inactive"]
 Sort = Literal["name", "-name", "registered_at", "-registered_at"]

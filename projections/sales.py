@@ -13,7 +13,7 @@ from sqlalchemy.sql.expression import ColumnElement
 from actors.domain.order import ORDER, OrderCancelled, OrderCreated, OrderPlaced
 from projections.projection import Projection, Recorded, Tally
 from projections.query import Query, tally_table
-from projections.views import Seen, ViewReader
+from projections.view_reader import Seen, ViewReader
 
 # Rows
 

@@ -33,7 +33,7 @@ from projections.customers import CUSTOMERS
 from projections.read_store import ReadStore
 from projections.runner import ProjectionRunner
 from projections.tables import RowTable
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 
 PARTITIONS = 16
 POLL_S = 0.02

@@ -18,7 +18,7 @@ from gateway.bench.loads import QueryLoad
 from gateway.bench.report import Figure, Report
 from gateway.serve import Running, Say, temporary_service
 from projections.customers import CUSTOMERS, find_customers
-from projections.views import POOL_SIZE, ViewReader
+from projections.view_reader import POOL_SIZE, ViewReader
 
 CALLERS = 32
 WARM_UP_S = 1.0

@@ -22,7 +22,7 @@ from gateway.http.problems import BadRequest, NotYetConsistent
 from gateway.queries.log_reader import LogReader
 from projections.past import Past, row_then
 from projections.projection import AnyProjection, Projection
-from projections.views import Seen, ViewReader
+from projections.view_reader import Seen, ViewReader
 
 DEFAULT_WAIT_S = 2.0
 

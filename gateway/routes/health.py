@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from actors.runtime.client import CommandSender
 from gateway.access.auth import Scope
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 
 PROBE_TIMEOUT_S = 3.0
 

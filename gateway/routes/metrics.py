@@ -19,7 +19,7 @@ from projections.errors import ViewsUnavailable
 from projections.projection import AnyProjection
 from projections.status import ProjectionStatus
 from projections.steering import Steering
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 
 FRESH_S = 1.0
 # The framework names the charset by itself.

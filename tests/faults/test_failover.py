@@ -20,7 +20,7 @@ from actors.store.event_store import Mark, NewEvent
 from actors.store.postgres import PostgresEventStore
 from gateway.queries.log_reader import LogReader
 from projections.standard import STANDARD
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 from tests.account import ACCOUNT
 from tests.account_domain import ACCOUNTS
 from tests.faults.proxy import postgres_proxy

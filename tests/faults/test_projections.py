@@ -27,7 +27,7 @@ from projections.errors import ViewsUnavailable
 from projections.folding import Folded, Folding, Step
 from projections.read_store import ReadStore
 from projections.standard import STANDARD
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 from tests.account_domain import ACCOUNTS
 from tests.faults.proxy import postgres_proxy
 from tests.integration.running_views import Log, Running, audited, rows
@@ -205,7 +205,7 @@ async def keep_wal_in_memory(server: EmbeddedPostgres) -> None:
 async def test_f23_slow_read_database_is_told_in_time_and_delays_no_command(
     log: Log, views_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("projections.views.QUERY_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("projections.view_reader.QUERY_TIMEOUT_S", 0.5)
     async with (
         postgres_proxy(views_url) as proxy,
         Running(log, proxy.url)() as view,
@@ -234,7 +234,7 @@ async def test_f23_all_queries_on_a_read_database_that_hangs_are_told_in_time(
     log: Log, views_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Far more than there are connections."""
-    monkeypatch.setattr("projections.views.QUERY_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("projections.view_reader.QUERY_TIMEOUT_S", 0.5)
     async with Running(log, views_url)() as view, postgres_proxy(views_url) as proxy:
         await view.becomes("running")
         reader = ViewReader(proxy.url, [ACCOUNTS])

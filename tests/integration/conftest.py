@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from projections.standard import STANDARD
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 from tests.account_domain import ACCOUNTS
 from tests.databases import Databases
 from tests.integration.running_views import Log, Running

@@ -21,7 +21,7 @@ from projections.share import WHOLE, Share
 from projections.status import ProjectionStatus
 from projections.steering import Decision, Order, Steering
 from projections.view_audit import ViewAudit, audit_view
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 from tests.account_domain import ACCOUNTS
 
 PARTITIONS = 4

@@ -39,7 +39,7 @@ from projections.projection import projections_of
 from projections.read_store import ReadStore
 from projections.runner import ProjectionRunner
 from projections.steering import Steering
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 from tests.in_process import LocalTransport, running_silos
 
 # Views have the time that a busy machine takes, where a test does not say another.

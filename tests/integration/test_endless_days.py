@@ -13,7 +13,7 @@ from projections.customer_orders import CUSTOMER_ORDERS, orders_of
 from projections.orders import ORDERS
 from projections.projection import AnyProjection
 from projections.sales import SALES, sales_by
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 from tests.integration.running_views import Log, Running, audited
 
 VIEWS: list[AnyProjection] = [ORDERS, CUSTOMER_ORDERS, SALES]

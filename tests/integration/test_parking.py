@@ -15,7 +15,7 @@ from projections.pace import Pace
 from projections.parking import Decided, ParkedEvent, Parking
 from projections.projection import Recorded
 from projections.read_store import ReadStore
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 from tests.account import Deposited, Opened
 from tests.account_domain import ACCOUNTS, AccountRow
 from tests.integration.running_views import Log, Running, Steered, balances, rows

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from projections.projection import Projection, Recorded
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 from tests.account import Deposited
 from tests.account_domain import ACCOUNTS, BALANCES, AccountRow, Balances, deposited
 from tests.integration.running_views import Log, Running, balances, rows

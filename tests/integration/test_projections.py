@@ -23,7 +23,7 @@ from projections.read_store import ReadStore
 from projections.share import Share
 from projections.status import Lag
 from projections.versions import Versions
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 from tests.account_domain import ACCOUNTS, AccountRow
 from tests.integration.running_views import PARTITIONS, Log, Running, balances, rows
 

@@ -18,7 +18,7 @@ from projections.share import Share
 from projections.status import read_status
 from projections.steering import Steering
 from projections.versions import Versions
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 from tests.account_domain import ACCOUNTS
 from tests.integration.running_views import PARTITIONS, Log, Running, balances, rows
 from tests.integration.test_parking import BROKEN, opened, stopped

@@ -15,7 +15,7 @@ from actors.store.event_store import EventStore, RecordedEvent, Stretch
 from actors.store.memory import MemoryEventStore
 from projections.read_store import ReadStore
 from projections.versions import Versions
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 from tests.account import ACCOUNT, Deposited
 from tests.account_domain import ACCOUNTS, AccountRow
 from tests.integration.running_views import PARTITIONS, Log, Running, rows

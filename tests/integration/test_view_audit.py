@@ -9,7 +9,7 @@ from actors.store.event_store import EventStore
 from projections import read_store
 from projections.read_store import ReadStore
 from projections.view_audit import Difference, audit_view
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 from tests.account_domain import ACCOUNTS
 from tests.integration.running_views import Log, Running, audited
 from tests.integration.test_parking import BROKEN, opened, stopped

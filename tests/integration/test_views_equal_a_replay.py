@@ -28,7 +28,7 @@ from projections.read_store import ReadStore
 from projections.runner import ProjectionRunner
 from projections.sales import sales_by
 from projections.standard import STANDARD
-from projections.views import ViewReader
+from projections.view_reader import ViewReader
 from tests.in_process import command, running_silos
 
 _keys = st.sampled_from(["a", "b", "c"])
