@@ -15,7 +15,7 @@ class Limits:
         head: bytes of all request headers.
         body_timeout_s: for a whole command, and for each line of a batch.
         waiting: requests that wait for the beginning of their answer; one more is refused at once.
-        patience_s: whose next piece of a body takes longer is slow, and no longer among those.
+        patience_s: whose body is waited for longer, all its pieces together, is slow, and no longer among those.
         slow: requests of slow senders; one more is refused.
         queries: of these, queries on views, so that a read database which hangs leaves room for commands.
         rate_per_s: requests of one subject, on average; as many again may come at once.

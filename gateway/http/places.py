@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 
 from litestar.types import Receive
@@ -38,31 +39,34 @@ class Place:
         receive: gives the next piece of its body.
     """
 
-    __slots__ = ("_aside", "_left", "_places", "_receive")
+    __slots__ = ("_aside", "_left", "_patience_s", "_places", "_receive")
 
     def __init__(self, places: Places, receive: Receive) -> None:
         self._places = places
         self._receive = receive
+        self._patience_s = places.limits.patience_s
         self._aside = self._left = False
         places.waiting += 1
 
     async def receive(self) -> HTTPReceiveMessage:
-        """The next piece of the body. A sender who takes long over it takes nobody's place meanwhile.
+        """The next piece of the body. Who takes long over all that were asked for takes nobody's place from then on.
 
         Raises:
             Overloaded: too many senders do.
         """
         if self._left:
             return await self._receive()  # type: ignore[return-value]
+        began = time.monotonic()
         try:
-            async with asyncio.timeout(None) as patience:
-                loop = asyncio.get_running_loop()
-                late = loop.call_later(self._places.limits.patience_s, self._step_aside, patience)
+            async with asyncio.timeout(None) as refusal:
+                late = self._wait_patiently(refusal)
                 try:
                     return await self._receive()  # type: ignore[return-value]
                 finally:
-                    late.cancel()
+                    if late is not None:
+                        late.cancel()
                     self._step_back()
+                    self._patience_s -= time.monotonic() - began
         except TimeoutError as exc:
             raise Overloaded("too many bodies are on their way") from exc
 
@@ -73,11 +77,18 @@ class Place:
             self._left = True
             self._places.waiting -= 1
 
-    def _step_aside(self, patience: asyncio.Timeout) -> None:
+    def _wait_patiently(self, refusal: asyncio.Timeout) -> asyncio.TimerHandle | None:
+        """Step aside when the patience ends, which `TimerHandle` stands for, or now if it has ended."""
+        if self._patience_s > 0.0:
+            return asyncio.get_running_loop().call_later(self._patience_s, self._step_aside, refusal)
+        self._step_aside(refusal)
+        return None
+
+    def _step_aside(self, refusal: asyncio.Timeout) -> None:
         if self._left:
             return
         if self._places.slow >= self._places.limits.slow:
-            patience.reschedule(asyncio.get_running_loop().time())
+            refusal.reschedule(asyncio.get_running_loop().time())
             return
         self._aside = True
         self._places.waiting -= 1

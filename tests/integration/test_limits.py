@@ -187,6 +187,31 @@ async def test_l5_slow_senders_take_nobodys_place(views_url: str, tmp_path: Path
         assert statuses(await reader.readuntil(b"\r\n")) == [200]
 
 
+@pytest.mark.parametrize(("path", "kind"), [("/v1/commands", b"application/x-ndjson"), (RENAME, b"application/json")])
+async def test_l5_senders_who_trickle_take_nobodys_place(
+    views_url: str, tmp_path: Path, path: str, kind: bytes
+) -> None:
+    """None of the pieces takes long, but all of them together do."""
+    limits = Limits(waiting=2, patience_s=0.3)
+    async with running_service(STANDARD, views_url, tmp_path, limits=limits) as service, AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(service.connection()) for _ in range(limits.waiting)]
+        request = head(service, "Transfer-Encoding: chunked", path=path).replace(b"application/json", kind)
+        for _, writer in sockets:
+            writer.write(request)
+
+        async def status_amid_pieces() -> int:
+            for _, writer in sockets:
+                writer.write(b"1\r\n \r\n")
+            return (await service.http.get("/v1/customers")).status_code
+
+        async with asyncio.timeout(5):
+            while await status_amid_pieces() != 503:
+                pass
+            while await status_amid_pieces() != 200:
+                pass
+            assert {await status_amid_pieces() for _ in range(50)} == {200}
+
+
 async def test_l6_subject_beyond_its_rate_is_told_when_to_come_again(service: Service) -> None:
     burst = [service.http.get("/v1/customers", headers={"Accept": "*/*"}) for _ in range(4)]
     first = (await asyncio.gather(*burst))[0]
